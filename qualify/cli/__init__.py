@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: one module per group of commands, each with `register(app)`. The only layer that prints."""

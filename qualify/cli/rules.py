@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`qualify rules list|show`: what every reason of the decision refers to."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from tabulate import tabulate
+
+from qualify.cli.options import JsonOption
+from qualify.compat import CATEGORIES, RULES, Rule, rule
+from qualify.errors import UsageError
+from qualify.yamlfile import suggest
+
+__all__ = ["register"]
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A rule, such as KHO001 ('qualify rules list').")]
+CategoryOption = Annotated[
+    str | None,
+    typer.Option("--category", metavar="XXX", help="Only rules whose id starts with this.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Show the rules behind every reason that is given.")
+    group.command("list")(_list)
+    group.command("show")(_show)
+    app.add_typer(group, name="rules")
+
+
+def _list(category: CategoryOption = None, json_: JsonOption = False) -> None:
+    """List the rules with their purpose.
+
+    Examples: qualify rules list; qualify rules list --category KHO
+    """
+    wanted = category.upper() if category is not None else None
+    if wanted is not None and wanted not in CATEGORIES:
+        raise UsageError(f"no category '{category}'; {suggest(wanted, CATEGORIES)}")
+    chosen = [r for r in RULES.values() if wanted is None or r.id.startswith(wanted)]
+    if json_:
+        print(json.dumps([_plain(r) for r in chosen], ensure_ascii=False))
+        return
+    rows = [(r.id, r.category, r.purpose) for r in chosen]
+    print(tabulate(rows, ["rule", "about", "purpose"], tablefmt="simple"))
+
+
+def _show(name: IdArgument, json_: JsonOption = False) -> None:
+    """Show one rule: when it fires, where that is known from, and what to do about it.
+
+    Example: qualify rules show KHO003
+    """
+    chosen = rule(name)
+    if json_:
+        print(json.dumps(_plain(chosen), ensure_ascii=False))
+        return
+    print(f"{chosen.id}: {chosen.purpose}")
+    print(f"  about: {chosen.category}")
+    print(f"  {chosen.text}")
+    print(f"  what to do: {chosen.advice}")
+    print(f"  documentation: {chosen.documentation}")
+
+
+def _plain(chosen: Rule) -> dict[str, Any]:
+    return {
+        "id": chosen.id,
+        "category": chosen.category,
+        "purpose": chosen.purpose,
+        "text": chosen.text,
+        "advice": chosen.advice,
+        "documentation": chosen.documentation,
+    }

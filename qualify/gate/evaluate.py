@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A policy against facts. Pure: time is an argument.
+
+Whatever speaks against a release counts, however weak or old its evidence; what speaks for it must be strong and fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from qualify.gate.policy import Policy
+from qualify.gate.result import Answer, Demand, Fact, GateReason, GateResult, ReasonClass
+from qualify.model import Status, Verdict
+
+__all__ = ["evaluate"]
+
+_PRECEDENCE = tuple(Answer)
+
+
+def evaluate(policy: Policy, demanded: Sequence[Demand], facts: Iterable[Fact], now: datetime) -> GateResult:
+    """Answer for all of `demanded`; facts about anything else are ignored."""
+    known: dict[Demand, list[Fact]] = {demand: [] for demand in demanded}
+    for fact in facts:
+        if fact.demand in known:
+            known[fact.demand].append(fact)
+    reasons = [reason for demand, about in known.items() for reason in _reasons(policy, demand, about, now)]
+    if not reasons and not _applicable(known.values()):
+        reasons = [GateReason(ReasonClass.NOTHING_APPLICABLE, None, "", _nothing(known))]
+    answer = max((r.cls.answer for r in reasons), key=_PRECEDENCE.index, default=Answer.YES)
+    return GateResult(policy.name, answer, tuple(reasons), len(known))
+
+
+def _applicable(known: Iterable[list[Fact]]) -> bool:
+    """Whether anything at all was handed over and came back somehow."""
+    return any(f.verdict not in (None, Verdict.UNSUPPORTED) for facts in known for f in facts)
+
+
+def _nothing(known: dict[Demand, list[Fact]]) -> str:
+    if not known:
+        return "the policy selects no pair or no scenario, so there is nothing to say yes to"
+    return f"all {len(known)} demanded cells are UNSUPPORTED: nothing was handed over in any of them"
+
+
+def _reasons(policy: Policy, demand: Demand, facts: list[Fact], now: datetime) -> Iterator[GateReason]:
+    done = [f for f in facts if f.status is Status.DONE]
+    for fact in done:
+        yield from _against(policy, fact)
+    yield from _lacking(policy, demand, facts, done, now)
+
+
+def _against(policy: Policy, fact: Fact) -> Iterator[GateReason]:
+    """What one result says against the release."""
+    verdict = fact.verdict
+    if verdict is Verdict.UNSUPPORTED:
+        if not policy.allow_unsupported:
+            yield _reason(ReasonClass.FORBIDDEN_VERDICT, fact, "UNSUPPORTED, and the policy does not allow it")
+    elif verdict not in policy.allowed_verdicts:
+        allowed = " or ".join(policy.allowed_verdicts)
+        yield _reason(ReasonClass.FORBIDDEN_VERDICT, fact, f"{verdict}; allowed is {allowed}")
+    for consequence in sorted(fact.consequences & frozenset(policy.forbidden_consequences)):
+        yield _reason(ReasonClass.FORBIDDEN_CONSEQUENCE, fact, f"{verdict} with '{consequence}', which is forbidden")
+    worse = fact.predicted - {*policy.allowed_verdicts, Verdict.UNSUPPORTED, verdict}
+    if worse and fact.agrees is not False and not policy.allow_predicted_worse:
+        text = f"{verdict} was observed, {' or '.join(sorted(worse))} can happen too"
+        yield _reason(ReasonClass.PREDICTED_WORSE, fact, text)
+    if fact.agrees is False and not policy.allow_disagreement:
+        yield _reason(ReasonClass.DISAGREEMENT, fact, f"{verdict} is not what was predicted")
+    if fact.unstable:
+        yield _reason(ReasonClass.UNSTABLE, fact, "repeats of this cell differ")
+
+
+def _lacking(
+    policy: Policy, demand: Demand, facts: list[Fact], done: list[Fact], now: datetime
+) -> Iterator[GateReason]:
+    """What is missing for a yes. One backend that satisfies the policy is enough, whatever became of the others."""
+    strong = [f for f in done if f.evidence.strength >= policy.minimum_evidence.strength]
+    if any(_fresh(policy, f, now) for f in strong):
+        return
+    broken = [f for f in facts if f.status in (Status.ERROR, Status.TIMEOUT)]
+    for fact in broken:
+        yield _reason(ReasonClass.HARNESS_FAILED, fact, f"{fact.status}: {fact.detail or 'no detail'}")
+    if strong:
+        fact = max(strong, key=lambda f: (f.current, f.measured))
+        yield _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, _too_old(policy, fact))
+    elif done:
+        fact = max(done, key=lambda f: f.evidence.strength)
+        message = f"evidence is {fact.evidence}; the policy demands {policy.minimum_evidence}"
+        yield _reason(ReasonClass.EVIDENCE_TOO_WEAK, fact, message)
+    elif not broken:
+        yield GateReason(ReasonClass.EVIDENCE_MISSING, demand, "", "never run")
+
+
+def _fresh(policy: Policy, fact: Fact, now: datetime) -> bool:
+    return fact.current and (policy.maximum_age is None or now - fact.measured <= policy.maximum_age)
+
+
+def _too_old(policy: Policy, fact: Fact) -> str:
+    if not fact.current:
+        return f"measured on {fact.measured:%Y-%m-%d}; schema or scenario have changed since"
+    return f"measured on {fact.measured:%Y-%m-%d}; the policy allows {_days(policy)}"
+
+
+def _days(policy: Policy) -> str:
+    assert policy.maximum_age is not None  # only a policy with an age calls anything too old
+    hours = int(policy.maximum_age.total_seconds() // 3600)
+    return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hours"
+
+
+def _reason(cls: ReasonClass, fact: Fact, message: str) -> GateReason:
+    return GateReason(cls, fact.demand, fact.backend, message)

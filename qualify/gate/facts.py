@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stored results as the facts that a gate judges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from qualify.gate.result import Demand, Fact
+from qualify.matrix import Cell
+from qualify.model import Verdict, worst
+from qualify.scenario import Scenario
+from qualify.schema import Schema
+from qualify.store import StoredResult, load_latest
+from qualify.store.history import Subject, load_subjects, load_unstable
+
+__all__ = ["load_facts", "to_facts"]
+
+
+def load_facts(
+    session: Session, demanded: Sequence[Demand], schema: Schema, library: Mapping[str, Scenario]
+) -> tuple[Fact, ...]:
+    """What the store knows about the demanded cells, on any backend."""
+    wanted = set(demanded)
+    subjects = {c: s for c, s in load_subjects(session).items() if Demand(c.source, c.target, c.scenario) in wanted}
+    prints = {r.label: schema.fingerprint(r) for r in schema.releases}
+    current = {
+        cell
+        for cell, known in subjects.items()
+        if known == Subject(prints[cell.source], prints[cell.target], library[cell.scenario].digest)
+    }
+    return to_facts(load_latest(session, set(subjects)).values(), load_unstable(session), current)
+
+
+def to_facts(
+    results: Iterable[StoredResult], unstable: Mapping[Cell, Collection[Verdict]], current: Collection[Cell]
+) -> tuple[Fact, ...]:
+    """`unstable` holds the verdicts of cells whose repeats differ, of which the worst counts; `current` the cells whose
+    result is about releases and a scenario as they are today."""
+    return tuple(
+        Fact(
+            demand=Demand(r.cell.source, r.cell.target, r.cell.scenario),
+            backend=r.cell.backend,
+            status=r.status,
+            verdict=worst(unstable.get(r.cell, (r.verdict,))) if r.verdict is not None else None,
+            evidence=r.evidence,
+            measured=r.measured,
+            consequences=r.consequences,
+            agrees=r.agrees,
+            predicted=r.predicted,
+            unstable=r.cell in unstable,
+            current=r.cell in current,
+            detail=r.detail,
+        )
+        for r in results
+    )

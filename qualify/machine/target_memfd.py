@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memfd on the target: memfd_luo_retrieve(), and a look at what the file then holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from qualify.errors import WireError
+from qualify.machine.booting import Booting
+from qualify.machine.contents import WINDOW, Contents, digest_of
+from qualify.machine.incoming import IncomingFile, IncomingSession
+from qualify.machine.observe import compare, with_leak
+from qualify.machine.reserved import KernelPanicError
+from qualify.machine.target_area import restore_area
+from qualify.model import Consequence, Interface, ObjectObservation, PropertyObservation, PropertyState, Reply
+from qualify.scenario import SEALS, Memfd, Session
+from qualify.schema import Condition, Format
+from qualify.wire import vmalloc
+
+__all__ = ["retrieve_files"]
+
+_MAX_LFS_FILESIZE = (1 << 63) - 1
+_TOP = (1 << 64) - 1
+
+U64 = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A restored file. `pages` holds the address of each page, 0 for a hole."""
+
+    form: Format
+    size: int
+    position: int
+    seals: int
+    pages: U64
+
+
+def retrieve_files(
+    target: Booting,
+    session: Session,
+    accepted: Sequence[int],
+    incoming: Mapping[int, IncomingSession],
+    found: dict[str, ObjectObservation],
+) -> None:
+    """RETRIEVE_FD for every file of a session, or of a run of sessions; one observation per file of the scenario.
+
+    `accepted` are the numbers of the sessions in the run that the source took, `incoming` those that came back.
+    """
+    tokens = {n: {f.token: f for f in there.files} for n, there in incoming.items()}
+    for file in session.files:
+        object_id = session.file_id(file)
+        seen: list[ObjectObservation] = []
+        for number in accepted:
+            for token in range(file.token, file.token + file.count):
+                if (session.object_id, number, token) not in target.truth.tokens:
+                    continue  # the source refused it
+                if number not in incoming:
+                    seen.append(_no_session(target, object_id))
+                else:
+                    there = tokens[number].get(token)
+                    seen.append(_retrieve_one(target, session, file, object_id, number, token, there))
+        if seen:
+            found[object_id] = _worst(seen)
+
+
+def _no_session(target: Booting, object_id: str) -> ObjectObservation:
+    lost = ObjectObservation(object_id, "memfd", Interface.RETRIEVE_SESSION, Reply.AS_COLD, "ENOENT")
+    return with_leak(target, replace(lost, notes=("no such session",)))
+
+
+def _badness(seen: ObjectObservation) -> int:
+    """0 for a file that came back as it was; the order is that of the verdicts."""
+    if seen.reply is not Reply.GIVEN:
+        return 2 if seen.reply is Reply.REFUSED else 3
+    different = [p for p in seen.properties if p.state is PropertyState.DIFFERENT]
+    return 4 if any(p.critical for p in different) else len(different[:1])
+
+
+def _worst(seen: list[ObjectObservation]) -> ObjectObservation:
+    """One observation for a run of files: the first of the worst, and how many are as they should be."""
+    chosen = max(seen, key=_badness)
+    if len(seen) == 1:
+        return chosen
+    good = sum(not _badness(o) for o in seen)
+    consequences = frozenset(c for o in seen for c in o.consequences)
+    notes = (f"{good} of {len(seen)} came back unchanged", *chosen.notes)
+    return replace(chosen, consequences=consequences, notes=notes)
+
+
+def _retrieve_one(
+    target: Booting,
+    session: Session,
+    file: Memfd,
+    object_id: str,
+    number: int,
+    token: int,
+    there: IncomingFile | None,
+) -> ObjectObservation:
+    got = _retrieve(target, there, file) if there is not None else ("ENOENT", "not in the session's list of files")
+    if isinstance(got, tuple):
+        errno, note = got
+        more = () if there is None else (Consequence.NOT_RETRYABLE,)
+        seen = ObjectObservation(object_id, "memfd", Interface.RETRIEVE_FD, Reply.REFUSED, errno, notes=(note,))
+        return with_leak(target, seen, *more)
+    expected = target.truth.contents(f"{session.object_id}/{number}/{token:#x}", file.size, file.holes)
+    try:
+        properties = _properties(target, file, expected, got)
+    except WireError as error:
+        raise KernelPanicError(f"while reading a retrieved memfd: {error}") from None
+    return ObjectObservation(object_id, "memfd", Interface.RETRIEVE_FD, Reply.GIVEN, properties=properties)
+
+
+def _retrieve(target: Booting, there: IncomingFile, file: Memfd) -> _File | tuple[str, str]:
+    """The file, or (errno, why)."""
+    kernel = target.kernel
+    form = next(f for f in kernel.readable("memfd") if f.compatible == there.compatible)
+    codec = kernel.codec(form.struct)
+    try:
+        raw = codec.unpack(target.view.read(there.data, codec.size))
+    except WireError as error:
+        raise KernelPanicError(f"memfd_luo_retrieve: {error}") from None
+    values = {name: v for name, v in raw.items() if isinstance(v, int)}
+    seals = values.get("seals", int(kernel.trait("memfd", "unsealed-as")))
+    if "seals" in codec and seals & ~int(kernel.trait("memfd", "known-seals")):
+        return kernel.reaction("memfd", Condition.UNKNOWN_FLAGS).errno, f"unknown seals {seals:#x}"
+    if seals & SEALS["exec"]:
+        seals |= int(kernel.trait("memfd", "exec-seal-adds"))
+    position = values["pos"] if values["pos"] <= _MAX_LFS_FILESIZE else 0
+    size = values["size"]
+    pages = np.zeros(0, np.uint64)
+    if values["nr_folios"]:
+        listed = _folios(target, form, values, -(-file.size // kernel.page_size))
+        if isinstance(listed, tuple):
+            return listed
+        pages = listed
+    target.reserved.restore(np.array([there.data], np.uint64))
+    return _File(form, size, position, seals, pages)
+
+
+def _folios(target: Booting, form: Format, values: dict[str, int], most: int) -> U64 | tuple[str, str]:
+    """memfd_luo_retrieve_folios(): address of each of the first `most` pages of the file, or (errno, why)."""
+    kernel = target.kernel
+    what = vmalloc.Descriptor(
+        values["folios.first"], values["folios.total_pages"], values["folios.flags"], values["folios.order"]
+    )
+    area = restore_area(target, what)
+    if area is None:
+        return kernel.reaction("memfd", Condition.MALFORMED).errno, "kho_restore_vmalloc() failed"
+    codec = kernel.codec(form.structs["folio"])
+    count = values["nr_folios"]
+    if count * codec.size > len(area):
+        raise KernelPanicError(f"memfd_luo_retrieve reads {count} folios from an area of {len(area)} bytes")
+    rows = codec.unpack_array(area, count)
+    pfns = codec.column(rows, "pfn")
+    there = pfns != 0
+    pfns, flags, index = pfns[there], codec.column(rows, "flags")[there], codec.column(rows, "index")[there]
+    addresses = pfns << np.uint64(kernel.page_shift)
+    good, orders = target.reserved.restore(addresses)
+    if not good.all():
+        first = int(np.flatnonzero(~good)[0])
+        why = f"unable to restore folio at physical address {int(addresses[first]):#x}"
+        if first == 0 or kernel.trait("memfd", "folio-error") == "any":
+            return kernel.reaction("memfd", Condition.UNRESTORABLE_PAGE).errno, why
+        target.log.append(f"memfd: {why}; answered 0 all the same")
+        addresses, orders, flags, index = addresses[:first], orders[:first], flags[:first], index[:first]
+    counts = np.uint64(1) << np.minimum(orders, 63).astype(np.uint64)
+    ends = np.where(index + counts < index, np.uint64(_TOP), index + counts)
+    by = np.argsort(index, kind="stable")
+    if (ends[by][:-1] > index[by][1:]).any():
+        return "EEXIST", "two folios at one index"
+    uptodate = (flags & np.uint64(int(form.constants["UPTODATE"]))) != 0
+    return _page_table(addresses[uptodate], index[uptodate], ends[uptodate], kernel.page_size, most)
+
+
+def _page_table(addresses: U64, starts: U64, ends: U64, page: int, most: int) -> U64:
+    """Spread folios to pages; a page that no folio covers, or whose folio is not up to date, is zero.
+
+    `starts` and `ends` are page indices, without overlaps; only pages below `most` are looked at.
+    """
+    starts, ends = np.minimum(starts, np.uint64(most)), np.minimum(ends, np.uint64(most))
+    counts = (ends - starts).astype(np.int64)
+    table = np.zeros(most, np.uint64)
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    table[np.repeat(starts.astype(np.int64), counts) + within] = np.repeat(addresses, counts) + (
+        within.astype(np.uint64) * np.uint64(page)
+    )
+    return table
+
+
+def _properties(target: Booting, file: Memfd, expected: Contents, got: _File) -> tuple[PropertyObservation, ...]:
+    component, form = target.kernel.component("memfd"), got.form
+    want = expected.digest()
+    if got.size != file.size:
+        seen = "not compared, the size differs"
+    else:
+        seen = digest_of(_read(target, got, start, min(file.windows or WINDOW, got.size - start))
+                         for start in range(0, got.size, file.windows or WINDOW))  # fmt: skip
+    pairs = {
+        "size": (str(file.size), str(got.size)),
+        "contents": (want, seen),
+        "position": (str(file.position), str(got.position)),
+        "seals": (f"{file.seal_mask:#x}", f"{got.seals:#x}"),
+        "close-on-exec": ("as set", "set"),
+    }
+    if file.holes:
+        pairs["holes"] = (",".join(f"{o:#x}+{n:#x}" for o, n in file.holes), "none")
+    return tuple(compare(component, form, name, *values) for name, values in pairs.items())
+
+
+def _read(target: Booting, got: _File, start: int, size: int) -> npt.NDArray[np.uint8]:
+    """File bytes [start, start + size); adjacent pages are read at once."""
+    page = target.kernel.page_size
+    first, last = start // page, -(-(start + size) // page)
+    table = got.pages[first:last]
+    if len(table) < last - first:  # a file without folios
+        table = np.zeros(last - first, np.uint64)
+    if (table != 0).all() and (np.diff(table.astype(np.int64)) == page).all():
+        return target.view.array(int(table[0]), size)
+    out = np.zeros((last - first, page), dtype=np.uint8)
+    held = np.flatnonzero(table)
+    out[held] = target.view.gather(table[held], page)
+    return out.reshape(-1)[:size]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""reserve_mem on the target: revived early, looked at once memory that nobody reserved has been reused."""
+
+from __future__ import annotations
+
+from qualify.errors import WireError
+from qualify.machine.booting import Booting
+from qualify.machine.contents import digest_of
+from qualify.machine.observe import compare, names
+from qualify.machine.reserved import KernelPanicError
+from qualify.machine.source_small import EDGE
+from qualify.model import Consequence, Interface, ObjectObservation, Reply
+from qualify.scenario import ReserveMem
+from qualify.wire import fdt
+from qualify.wire.properties import read_number
+
+__all__ = ["look_at_reserve_mem", "revive_reserve_mem"]
+
+
+def revive_reserve_mem(target: Booting, region: ReserveMem) -> tuple[int, int] | ObjectObservation:
+    """reserve_mem_kho_revive(), called early: (start, size) of a revived region, else what became of it."""
+    why, start, size = _find(target, region)
+    if why:
+        consequences = set()
+        if why != "absent":
+            target.log.append(f"reserve_mem '{region.name}': {why}; allocated afresh")
+            consequences.add(Consequence.WARNED)
+        if target.leaked(region.object_id):
+            consequences.add(Consequence.LEAKED)
+        return ObjectObservation(
+            region.object_id, "reserve-mem", Interface.RESERVE_MEM, Reply.AS_COLD, consequences=frozenset(consequences),
+            notes=(f"allocated afresh: {why}",),
+        )  # fmt: skip
+    target.log.append(f"Revived memory reservation '{region.name}' from KHO")
+    return (start, size)
+
+
+def _find(target: Booting, region: ReserveMem) -> tuple[str, int, int]:
+    """(why it is allocated afresh or '', start, size)."""
+    if not region.target_asks or not target.kernel.has("reserve-mem"):
+        return "absent", 0, 0
+    forms = target.kernel.readable("reserve-mem")
+    at = target.subtree(forms[0].carrier.subtree) if forms else "ENOENT"
+    if isinstance(at, str):
+        return ("absent" if at == "ENOENT" else "broken subtree"), 0, 0
+    root = target.read_fdt(at[0])
+    form = next((f for f in forms if root is not None and names(root, f)), None)
+    template = form.fdt.child("*") if form is not None and form.fdt is not None else None
+    if root is None or template is None:
+        return "FDT 'memblock' is incompatible", 0, 0
+    node = root.child(region.name)
+    if node is None:
+        return f"FDT 'memblock' has no child '{region.name}'", 0, 0
+    if template.compatible and fdt.node_check_compatible(node, template.compatible):
+        return f"node is incompatible with '{template.compatible}'", 0, 0
+    values: dict[str, int] = {}
+    for prop in template.properties:
+        value = read_number(node, prop)
+        if value is None:
+            return f"'{prop.name}' is missing or has a wrong length", 0, 0
+        values[prop.role] = value
+    start, size = values.get("address", 0), values.get("size", 0)
+    align = max(region.target_align or region.align, 64)  # SMP_CACHE_BYTES
+    if start & (align - 1):
+        return f"wrong alignment ({align:#x}, {start:#x})", 0, 0
+    wanted = region.target_size or region.size
+    if size != wanted:
+        return f"wrong size ({size:#x} != {wanted:#x})", 0, 0
+    return "", start, size
+
+
+def look_at_reserve_mem(target: Booting, region: ReserveMem, start: int, size: int) -> ObjectObservation:
+    """What a revived region holds once everything that nobody reserved has been reused."""
+    component = target.kernel.component("reserve-mem")
+    form = target.kernel.readable("reserve-mem")[0]
+    expected = target.truth.contents(region.object_id, region.size)
+    if region.fill == "full":
+        want = expected.digest()
+        parts = ((s, min(4 << 20, size - s)) for s in range(0, size, 4 << 20))
+    else:
+        ends = ((0, EDGE), (region.size - EDGE, EDGE))
+        want = digest_of(expected.window(s, n) for s, n in ends)
+        parts = ((s, n) for s, n in ends)
+    try:
+        got = digest_of(target.memory.array(start + s, n) for s, n in parts)
+    except WireError as error:
+        raise KernelPanicError(f"reserve_mem '{region.name}': {error}") from None
+    seen = {
+        "size": (str(region.size), str(size)),
+        "address": (f"{region.at:#x}", f"{start:#x}"),
+        "contents": (want, got),
+    }
+    properties = tuple(compare(component, form, name, *values) for name, values in seen.items())
+    return ObjectObservation(region.object_id, "reserve-mem", Interface.RESERVE_MEM, Reply.GIVEN, properties=properties)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matrix files: which releases meet which, in which scenarios, on which backends. Pure but for reading the files."""
+
+from qualify.matrix.cells import Cell, Selection, plan_cells, select
+from qualify.matrix.files import find_matrix, load_matrix, shipped_matrices
+from qualify.matrix.model import Matrix
+from qualify.matrix.pairs import Pair, select_pairs
+from qualify.matrix.releases import select_releases
+
+__all__ = [
+    "Cell",
+    "Matrix",
+    "Pair",
+    "Selection",
+    "find_matrix",
+    "load_matrix",
+    "plan_cells",
+    "select",
+    "select_pairs",
+    "select_releases",
+    "shipped_matrices",
+]

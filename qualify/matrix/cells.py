@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A matrix against schema and scenario library: the cells, or every name that does not exist and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from qualify.errors import MatrixError, Problem, UsageError
+from qualify.matrix.model import Matrix, PairRule
+from qualify.matrix.pairs import Pair, select_pairs
+from qualify.matrix.releases import select_releases
+from qualify.scenario import Scenario
+from qualify.schema import Release, Schema
+from qualify.yamlfile import suggest
+
+__all__ = ["Cell", "Selection", "plan_cells", "select"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Pair x scenario x backend by name: the unit of work, of storage and of resume."""
+
+    source: str
+    target: str
+    scenario: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a matrix chose. Empty in any of its parts means no cells."""
+
+    matrix: Matrix
+    releases: tuple[Release, ...]
+    pairs: tuple[Pair, ...]
+    scenarios: tuple[Scenario, ...]
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """By backend, pair and scenario."""
+        return tuple(
+            Cell(pair.source, pair.target, scenario.id, backend)
+            for backend in self.matrix.backends
+            for pair in self.pairs
+            for scenario in self.scenarios
+        )
+
+    @property
+    def why_empty(self) -> str:
+        """One sentence for a selection without cells; '' when there are some."""
+        name = self.matrix.name
+        if not self.pairs and not self.releases and isinstance(self.matrix.pairs, PairRule):
+            return f"matrix '{name}' selects no release: nothing in the schema fits 'releases'"
+        if not self.pairs:
+            count = len(self.releases)
+            return f"matrix '{name}' selects no pair: 'pairs' and 'directions' leave none of its {count} releases"
+        if not self.scenarios:
+            return f"matrix '{name}' selects no scenario: nothing in the library fits 'scenarios'"
+        return ""
+
+
+def plan_cells(matrix: Matrix, schema: Schema, library: Mapping[str, Scenario]) -> tuple[Cell, ...]:
+    """The cells of a matrix in their order; see `select` for what can be wrong."""
+    return select(matrix, schema, library).cells
+
+
+def select(matrix: Matrix, schema: Schema, library: Mapping[str, Scenario]) -> Selection:
+    """Resolve every name in the matrix; MatrixError lists all that do not exist or do not fit."""
+    problems = [*_unfit_releases(matrix, schema), *_unknown_scenarios(matrix, library)]
+    scenarios = tuple(s for s in library.values() if _wanted(matrix, s))
+    problems.extend(_too_large(matrix, scenarios))
+    if problems:
+        raise MatrixError(problems)
+    releases = select_releases(matrix.releases, schema.releases)
+    pairs = select_pairs(matrix, releases, schema)
+    if not isinstance(matrix.pairs, PairRule):
+        named = {label for pair in pairs for label in (pair.source, pair.target)}
+        releases = tuple(r for r in schema.releases if r.label in named)
+    return Selection(matrix, releases, pairs, scenarios)
+
+
+def _wanted(matrix: Matrix, scenario: Scenario) -> bool:
+    chosen = matrix.scenarios
+    if chosen.tags is not None:
+        tags = set(scenario.tags)
+        return tags.issuperset(chosen.tags.include) and tags.isdisjoint(chosen.tags.exclude)
+    return chosen.all or scenario.id in chosen.ids
+
+
+def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
+    places: list[tuple[tuple[str | int, ...], str]] = [
+        (("releases", i), label) for i, label in enumerate(matrix.releases.labels)
+    ]
+    if not isinstance(matrix.pairs, PairRule):
+        for i, pair in enumerate(matrix.pairs):
+            places += [(("pairs", i, "source"), pair.source), (("pairs", i, "target"), pair.target)]
+    chosen = select_releases(matrix.releases, schema.releases)
+    for loc, label in places:
+        try:
+            release = schema.release(label)
+        except UsageError:
+            known = (name for r in schema.releases for name in (r.label, *r.aliases))
+            yield matrix.document.problem(loc, f"there is no release '{label}'", suggest(label, known))
+            continue
+        if release not in chosen:
+            hint = "add it there, or leave 'releases' out: a list of pairs needs none"
+            yield matrix.document.problem(loc, f"release '{label}' is not among 'releases'", hint)
+
+
+def _unknown_scenarios(matrix: Matrix, library: Mapping[str, Scenario]) -> Iterator[Problem]:
+    for i, name in enumerate(matrix.scenarios.ids):
+        if name not in library:
+            hint = suggest(name, library)
+            yield matrix.document.problem(("scenarios", i), f"there is no scenario '{name}'", hint)
+    tags = {tag for scenario in library.values() for tag in scenario.tags}
+    if matrix.scenarios.tags is not None:
+        for key, chosen in (("include", matrix.scenarios.tags.include), ("exclude", matrix.scenarios.tags.exclude)):
+            for i, tag in enumerate(chosen):
+                if tag not in tags:
+                    loc = ("scenarios", "tags", key, i)
+                    yield matrix.document.problem(loc, f"no scenario has the tag '{tag}'", suggest(tag, tags))
+
+
+def _too_large(matrix: Matrix, scenarios: tuple[Scenario, ...]) -> Iterator[Problem]:
+    limit = matrix.max_touched_bytes
+    if limit is None:
+        return
+    for scenario in scenarios:
+        if scenario.touched_bytes > limit:
+            ids = matrix.scenarios.ids
+            loc = ("scenarios", ids.index(scenario.id)) if scenario.id in ids else ("max_touched_bytes",)
+            message = f"scenario '{scenario.id}' touches {scenario.touched_bytes} bytes; this matrix allows {limit}"
+            yield matrix.document.problem(loc, message, "exclude it (by id or tag) or raise max_touched_bytes")

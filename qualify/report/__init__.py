@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports. A renderer is a pure function from ReportData to text, found by entry point (group ``qualify.reports``)."""
+
+from qualify.report.assemble import assemble
+from qualify.report.data import (
+    BASELINE,
+    CellRow,
+    DisagreementGroup,
+    FindingGroup,
+    ObjectRow,
+    PairRow,
+    ReleaseRow,
+    ReportData,
+    ScenarioRow,
+    Totals,
+)
+
+__all__ = [
+    "BASELINE",
+    "CellRow",
+    "DisagreementGroup",
+    "FindingGroup",
+    "ObjectRow",
+    "PairRow",
+    "ReleaseRow",
+    "ReportData",
+    "ScenarioRow",
+    "Totals",
+    "assemble",
+]

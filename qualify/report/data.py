@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every report shows: plain frozen rows. A renderer takes a ReportData and returns text, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from qualify.model import (
+    Alternative,
+    Consequence,
+    Direction,
+    Evidence,
+    Finding,
+    PropertyObservation,
+    Reason,
+    Status,
+    Verdict,
+    worst,
+)
+
+__all__ = [
+    "BASELINE",
+    "UNUSUAL_TAGS",
+    "CellRow",
+    "DisagreementGroup",
+    "FindingGroup",
+    "ObjectRow",
+    "PairRow",
+    "ReleaseRow",
+    "ReportData",
+    "ScenarioRow",
+    "Totals",
+]
+
+BASELINE = "baseline"
+
+# tags of scenarios that say nothing of the pair itself: somebody makes a mistake, or configures the target otherwise
+UNUSUAL_TAGS = frozenset({"operator"})
+"""The scenario that a pair is known by; see DESIGN, `check` without --scenario."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """One row and one column of the grid."""
+
+    label: str
+    version: str = ""
+    aliases: tuple[str, ...] = ()
+    arch: str = ""
+    page_size: int = 0
+    config: tuple[str, ...] = ()
+    provenance: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioRow:
+    """What was preserved."""
+
+    id: str
+    title: str = ""
+    purpose: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object of a cell: what was seen and what was predicted."""
+
+    object_id: str
+    component: str
+    verdict: Verdict
+    why: str
+    interface: str = ""
+    reply: str = ""
+    errno: str = ""
+    consequences: tuple[Consequence, ...] = ()
+    properties: tuple[PropertyObservation, ...] = ()
+    notes: tuple[str, ...] = ()
+    predicted: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One cell. `verdict` is None exactly when `status` is not DONE; `agrees` is None where nothing was compared."""
+
+    source: str
+    target: str
+    scenario: str
+    backend: str
+    status: Status
+    verdict: Verdict | None = None
+    evidence: Evidence | None = None
+    consequences: tuple[Consequence, ...] = ()
+    predicted: tuple[Alternative, ...] = ()
+    agrees: bool | None = None
+    unstable: bool = False
+    detail: str = ""
+    created: datetime | None = None
+    shared: bool = False
+    same_verdict: Verdict | None = None  # of source -> source, same scenario and backend
+    objects: tuple[ObjectRow, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    log: tuple[str, ...] = ()
+
+    @property
+    def predicted_verdicts(self) -> tuple[Verdict, ...]:
+        """The prediction set, worst first, each verdict once."""
+        return tuple(dict.fromkeys(a.verdict for a in self.predicted))
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """One difference between what releases write and read, with every pair that it concerns.
+
+    Not `reached`: the target refuses the whole handover before it gets there. Shown with the pair, not on top.
+    """
+
+    finding: Finding
+    rule: str
+    component: str
+    source_format: str
+    target_formats: tuple[str, ...]
+    differences: tuple[str, ...]
+    what_happens: str
+    advice: str
+    pairs: tuple[tuple[str, str], ...]
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DisagreementGroup:
+    """Cells of one scenario and backend where the observation is not in the prediction set, in the same way."""
+
+    scenario: str
+    backend: str
+    predicted: tuple[Verdict, ...]
+    observed: Verdict
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """One square of the grid. `cells` has one row per scenario and backend, `baseline` first.
+
+    `unusual` names the scenarios that do not count for `worst_cell`: see UNUSUAL_TAGS.
+    """
+
+    source: str
+    target: str
+    direction: Direction
+    cells: tuple[CellRow, ...]
+    unusual: frozenset[str] = frozenset()
+
+    @property
+    def worst_cell(self) -> CellRow | None:
+        """The worst cell of the usual scenarios, between two releases only of those worse than source to source.
+
+        What a kernel does to itself says nothing of the pair. A cell never measured hides nothing; where no cell is
+        worse, it is the headline.
+        """
+        usual = [c for c in self.cells if c.scenario not in self.unusual] or list(self.cells)
+        if self.direction is not Direction.SAME:
+            usual = [c for c in usual if _worse_than_same(c)]
+            if not usual:
+                return self.headline
+        return max(usual, key=lambda c: -1 if c.verdict is None else c.verdict.severity, default=None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The worst over the scenarios; None when nothing was observed."""
+        seen = [c.verdict for c in self.cells if c.verdict is not None]
+        return worst(seen) if seen else None
+
+    @property
+    def baseline(self) -> CellRow | None:
+        """The worst baseline cell over the backends; one that was not measured only if no backend measured it."""
+        return max((c for c in self.cells if c.scenario == BASELINE), key=_rank, default=None)
+
+    @property
+    def headline(self) -> CellRow | None:
+        """What a square shows first: the baseline, else the worst cell there is."""
+        return self.baseline or max(self.cells, key=_rank, default=None)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """The weakest, so that a square never claims more than all of its cells can bear."""
+        return min((c.evidence for c in self.cells if c.evidence is not None), key=lambda e: e.strength, default=None)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest cell was measured."""
+        return min((c.created for c in self.cells if c.created is not None), default=None)
+
+    @property
+    def consequences(self) -> tuple[Consequence, ...]:
+        """Every consequence of any scenario, in the order of the vocabulary."""
+        found = {k for c in self.cells for k in c.consequences}
+        return tuple(k for k in Consequence if k in found)
+
+    def count(self, status: Status) -> int:
+        """How many cells ended so."""
+        return sum(c.status is status for c in self.cells)
+
+    @property
+    def disagreements(self) -> int:
+        """How many cells contradict their prediction."""
+        return sum(c.agrees is False for c in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The figures on top of every report."""
+
+    cells: int
+    done: int
+    missing: int
+    errors: int
+    timeouts: int
+    shared: int
+    unstable: int
+    compared: int
+    disagreements: int
+    vague: int  # prediction sets of more than two verdicts
+    verdicts: tuple[tuple[Verdict, int], ...]  # of pairs, by headline
+    failures: tuple[tuple[str, int], ...] = ()  # what broke the harness most often, and how often
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """One report. Everything a renderer needs, nothing that it has to look up."""
+
+    title: str
+    generated: datetime
+    tool_version: str
+    schema_digest: str
+    releases: tuple[ReleaseRow, ...]
+    scenarios: tuple[ScenarioRow, ...]
+    pairs: tuple[PairRow, ...]
+    findings: tuple[FindingGroup, ...]
+    disagreements: tuple[DisagreementGroup, ...]
+    totals: Totals
+
+    def pair(self, source: str, target: str) -> PairRow | None:
+        """The square of that pair; None when the matrix does not plan it."""
+        return next((p for p in self.pairs if (p.source, p.target) == (source, target)), None)
+
+    def groups(self, finding: Finding) -> Sequence[FindingGroup]:
+        """The findings of one class that a target gets to meet."""
+        return [g for g in self.findings if g.finding is finding and g.reached]
+
+
+def _rank(cell: CellRow) -> int:
+    return -1 if cell.verdict is None else cell.verdict.severity
+
+
+def _worse_than_same(cell: CellRow) -> bool:
+    if cell.verdict is None or cell.same_verdict is None:
+        return True
+    return cell.verdict.severity > cell.same_verdict.severity

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stored results of a matrix as ReportData: a handful of queries, whatever the size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from qualify.compat import compare
+from qualify.matrix import Cell, Selection
+from qualify.model import Consequence, Prediction, Status, worst
+from qualify.report.assemble import assemble
+from qualify.report.data import CellRow, ObjectRow, ReleaseRow, ReportData, ScenarioRow
+from qualify.schema import Release, Schema
+from qualify.store import StoredObject, StoredResult, load_latest, load_logs, load_objects, load_predictions
+from qualify.store.history import load_unstable
+
+__all__ = ["load_report"]
+
+
+def load_report(
+    session: Session, selection: Selection, schema: Schema, *, generated: datetime, tool_version: str
+) -> ReportData:
+    """Every planned cell, those without a result as MISSING."""
+    reader = _Reader(session, selection.cells)
+    releases = {r.label: r for r in selection.releases}
+    pairs = {(p.source, p.target): p for p in selection.pairs}
+    return assemble(
+        title=selection.matrix.title,
+        generated=generated,
+        tool_version=tool_version,
+        schema_digest=schema.digest,
+        releases=[_release(schema, r) for r in selection.releases],
+        scenarios=[ScenarioRow(s.id, s.title, s.purpose, s.tags) for s in selection.scenarios],
+        directions={key: pair.direction for key, pair in pairs.items()},
+        cells=[reader.cell(cell) for cell in selection.cells],
+        comparisons={(s, t): compare(schema, releases[s], releases[t]) for s, t in pairs},
+    )
+
+
+def _release(schema: Schema, release: Release) -> ReleaseRow:
+    return ReleaseRow(
+        label=release.label,
+        version=release.version,
+        aliases=release.aliases,
+        arch=release.arch,
+        page_size=release.page_size,
+        config=tuple(f"{name}={value}" for name, value in sorted(release.config.items())),
+        provenance=release.provenance.kind.value,
+        fingerprint=schema.fingerprint(release),
+    )
+
+
+class _Reader:
+    """Results with what they refer to. Many results share an outcome, a prediction or a log: each is read once."""
+
+    def __init__(self, session: Session, cells: Iterable[Cell]) -> None:
+        self._results = load_latest(session, set(cells))
+        known = self._results.values()
+        outcomes = load_objects(session, {r.outcome_id for r in known if r.outcome_id is not None})
+        self._objects = {n: tuple(map(_object, objects)) for n, objects in outcomes.items()}
+        self._predictions = load_predictions(session, {r.prediction_id for r in known if r.prediction_id is not None})
+        self._logs = load_logs(session, {r.log_id for r in known if r.log_id is not None})
+        self._unstable = load_unstable(session)
+
+    def cell(self, cell: Cell) -> CellRow:
+        result = self._results.get(cell)
+        if result is None:
+            return CellRow(cell.source, cell.target, cell.scenario, cell.backend, Status.MISSING)
+        return self._known(cell, result)
+
+    def _known(self, cell: Cell, result: StoredResult) -> CellRow:
+        repeats = self._unstable.get(cell, frozenset())
+        prediction: Prediction | None = None
+        if result.prediction_id is not None:
+            prediction = self._predictions[result.prediction_id]
+        return CellRow(
+            source=cell.source,
+            target=cell.target,
+            scenario=cell.scenario,
+            backend=cell.backend,
+            status=result.status,
+            verdict=worst({result.verdict, *repeats}) if result.verdict is not None else None,
+            # What was not measured is evidence of nothing, however good the backend.
+            evidence=result.evidence if result.verdict is not None else None,
+            consequences=_ordered(result.consequences),
+            predicted=prediction.alternatives if prediction else (),
+            agrees=result.agrees,
+            unstable=bool(repeats),
+            detail=result.detail,
+            created=result.measured,
+            shared=result.shared_from is not None,
+            objects=self._objects[result.outcome_id] if result.outcome_id is not None else (),
+            reasons=prediction.reasons if prediction else (),
+            log=self._logs[result.log_id] if result.log_id is not None else (),
+        )
+
+
+def _object(stored: StoredObject) -> ObjectRow:
+    return ObjectRow(
+        object_id=stored.object_id,
+        component=stored.component,
+        verdict=stored.verdict,
+        why=stored.why,
+        interface=stored.interface.value,
+        reply=stored.reply.value,
+        errno=stored.errno,
+        consequences=_ordered(stored.consequences),
+        properties=stored.properties,
+        notes=stored.notes,
+        predicted=tuple(sorted(stored.predicted, key=lambda v: -v.severity)),
+    )
+
+
+def _ordered(consequences: frozenset[Consequence]) -> tuple[Consequence, ...]:
+    return tuple(c for c in Consequence if c in consequences)

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names for the fields that qualify/report/export.py packs into lists. Text reaches the page as textContent only.
+"use strict";
+const Q = (() => {
+  const raw = JSON.parse(document.getElementById("data").textContent);
+  const text = (n) => raw.strings[n];
+  const texts = (list) => list.map(text);
+
+  const properties = (list) => list.map(([name, state, expected, observed, critical]) => ({
+    name: text(name), state: text(state), expected: text(expected), observed: text(observed), critical: !!critical,
+  }));
+
+  const object = (n) => {
+    const [component, verdict, why, interface_, reply, errno, consequences, props, notes, predicted] = raw.objects[n];
+    return {
+      component: text(component), verdict: text(verdict), why: text(why), interface: text(interface_),
+      reply: text(reply), errno: text(errno), consequences: texts(consequences), properties: properties(props),
+      notes: texts(notes), predicted: texts(predicted),
+    };
+  };
+
+  // Runs of equal objects, each with the ids that it stands for.
+  const objects = (ids, runs) => {
+    const names = texts(raw.ids[ids]);
+    const found = [];
+    for (let i = 0, at = 0; i < runs.length; at += runs[i + 1], i += 2)
+      found.push({...object(runs[i]), ids: names.slice(at, at + runs[i + 1])});
+    return found;
+  };
+
+  const reason = (n) => {
+    const [rule, component, message, advice] = texts(raw.reasons[n]);
+    return {rule, component, message, advice};
+  };
+
+  const cell = (scenario, n, created) => {
+    const f = raw.cells[n];
+    return {
+      scenario, created, backend: text(f[0]), state: text(f[1]), evidence: text(f[2]), consequences: texts(f[3]),
+      predicted: f[4].map(([verdict, condition, extra]) => (
+        {verdict: text(verdict), condition: text(condition), consequences: texts(extra)})),
+      agrees: f[5] < 0 ? null : !!f[5], unstable: !!f[6], shared: !!f[7], same: text(f[8]), detail: text(f[9]),
+      objects: () => objects(f[10], f[11]), reasons: f[12].map(reason), log: texts(f[13]),
+    };
+  };
+
+  const pairs = raw.pairs.map(([source, target, direction, findings, cells], index) => ({
+    index, direction, source: raw.releases[source], target: raw.releases[target],
+    findings: findings.map((n) => {
+      const [finding, rule, component, writes, reads, differences, happens, advice, reached] = raw.findings[n];
+      return {finding, rule, component, writes, reads, differences, happens, advice, reached};
+    }),
+    cells() {
+      const found = [];
+      for (let i = 0; i < cells.length; i += 3) found.push(cell(raw.scenarios[cells[i]][0], cells[i + 1], cells[i + 2]));
+      return found;
+    },
+  }));
+
+  const scenarios = new Map(raw.scenarios.map(([id, title, purpose, tags]) => [id, {id, title, purpose, tags}]));
+  const order = ["MISSING", "TIMEOUT", "ERROR", "UNSUPPORTED", "RESTORED", "DEGRADED", "REFUSED", "LOST", "PANIC", "CORRUPT"];
+  const severity = (state) => order.indexOf(state);
+  const age = (created) => {
+    if (!created) return "";
+    const s = Math.max(raw.now - created, 0);
+    if (s < 60) return "now";
+    if (s < 3600) return `${Math.floor(s / 60)} min`;
+    return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+  };
+  const date = (created) => created ? new Date(created * 1000).toISOString().slice(0, 16).replace("T", " ") + " UTC" : "";
+  return {pairs, scenarios, states: raw.states, marks: raw.consequences, severity, age, date};
+})();

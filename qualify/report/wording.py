@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words, symbols and lists that the renderers share, so that terminal, HTML and JUnit speak alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from qualify.model import Consequence, Finding, Status, Verdict
+from qualify.report.data import CellRow
+
+__all__ = [
+    "CONSEQUENCES",
+    "FINDINGS",
+    "MEANINGS",
+    "STATUSES",
+    "SYMBOLS",
+    "age",
+    "pairs_in_words",
+    "plural",
+    "state",
+]
+
+#: One sign per state that shows; colour never stands alone.
+SYMBOLS: dict[Verdict | Status, str] = {
+    Verdict.RESTORED: "✓",
+    Verdict.DEGRADED: "≈",
+    Verdict.REFUSED: "⊘",
+    Verdict.LOST: "∅",
+    Verdict.PANIC: "✱",
+    Verdict.CORRUPT: "✗",
+    Verdict.UNSUPPORTED: "–",
+    Status.ERROR: "!",
+    Status.TIMEOUT: "…",
+    Status.MISSING: "?",
+}
+
+MEANINGS: dict[Verdict | Status, str] = {
+    Verdict.RESTORED: "every property that the format carries came back equal",
+    Verdict.DEGRADED: "contents came back, but a property the owner had set did not",
+    Verdict.REFUSED: "the target answers otherwise than after a cold boot: it refused what arrived",
+    Verdict.LOST: "nothing tells this boot from a cold one",
+    Verdict.PANIC: "the target crashed or hung because of what it was handed",
+    Verdict.CORRUPT: "the target said yes and the contents are wrong",
+    Verdict.UNSUPPORTED: "nothing was handed over: the source has no such component or said no before the jump",
+    Status.ERROR: "our harness broke; says nothing about the kernels",
+    Status.TIMEOUT: "no answer in time; says nothing about the kernels",
+    Status.MISSING: "planned and never run",
+}
+
+#: Why a cell has no verdict.
+STATUSES = (Status.ERROR, Status.TIMEOUT, Status.MISSING)
+
+CONSEQUENCES: dict[Consequence, tuple[str, str]] = {
+    Consequence.LEAKED: ("L", "memory stays held until the next reboot"),
+    Consequence.SPURIOUS_RESERVATION: ("S", "the target reserves memory that nobody preserved"),
+    Consequence.BLAST_RADIUS: ("B", "others are refused too, not only the object at fault"),
+    Consequence.NOT_RETRYABLE: ("N", "asking again cannot succeed"),
+    Consequence.WARNED: ("W", "the target logged a warning"),
+}
+
+FINDINGS: dict[Finding, tuple[str, str]] = {
+    Finding.FALSE_ACCEPT: (
+        "False accepts",
+        "The strings agree, so the target goes ahead, but bytes or required nodes do not.",
+    ),
+    Finding.OVER_STRICT_REFUSAL: (
+        "Over-strict refusals",
+        "The strings differ, so the target refuses, although it could read the bytes.",
+    ),
+    Finding.TRUE_REFUSAL: ("True refusals", "The strings differ, and so do the bytes: refusing is right."),
+    Finding.NO_READER: ("No reader", "The source hands over what the target has no code for."),
+    Finding.NO_WRITER: ("No writer", "The target could read what the source never writes."),
+    Finding.AGREE: ("Agreements", "Same string, and bytes that the reader understands."),
+}
+
+
+def state(cell: CellRow | None) -> Verdict | Status:
+    """What a square shows for a cell: its verdict, or why there is none."""
+    if cell is None:
+        return Status.MISSING
+    return cell.status if cell.verdict is None else cell.verdict
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def age(created: datetime | None, now: datetime) -> str:
+    """``3 d``; '' when nothing was measured. A date in the future (a wrong clock) counts as just now."""
+    if created is None:
+        return ""
+    passed = max(now - created, timedelta())
+    if passed < timedelta(minutes=1):
+        return "now"
+    if passed < timedelta(hours=1):
+        return f"{passed // timedelta(minutes=1)} min"
+    if passed < timedelta(days=2):
+        return f"{passed // timedelta(hours=1)} h"
+    return f"{passed.days} d"
+
+
+def pairs_in_words(
+    pairs: Iterable[tuple[str, str]], order: Sequence[str]
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """(sources, targets) blocks that cover exactly `pairs`: 30 pairs read as one line when they form a rectangle."""
+    rank = {label: n for n, label in enumerate(order)}
+    by_source: dict[str, set[str]] = {}
+    for source, target in pairs:
+        by_source.setdefault(source, set()).add(target)
+    blocks: dict[tuple[str, ...], list[str]] = {}
+    for source in sorted(by_source, key=lambda s: rank.get(s, len(rank))):
+        targets = tuple(sorted(by_source[source], key=lambda t: rank.get(t, len(rank))))
+        blocks.setdefault(targets, []).append(source)
+    return [(tuple(sources), targets) for targets, sources in blocks.items()]

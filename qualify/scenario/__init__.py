@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios: what is preserved, where it lies, what happens meanwhile; and the library that ships."""
+
+from qualify.scenario.loader import DATA, library, load_scenarios
+from qualify.scenario.model import Host, Placement, Region, Scenario, SourceActions, TargetActions
+from qualify.scenario.objects import (
+    SEALS,
+    Flb,
+    Folio,
+    KexecMetadata,
+    KhoTest,
+    Memfd,
+    PreservedObject,
+    ReserveMem,
+    Session,
+)
+from qualify.scenario.placement import (
+    Blocks,
+    file_blocks,
+    folio_addresses,
+    kho_test_blocks,
+    reserve_blocks,
+    session_files,
+    split_range,
+)
+
+__all__ = [
+    "DATA",
+    "SEALS",
+    "Blocks",
+    "Flb",
+    "Folio",
+    "Host",
+    "KexecMetadata",
+    "KhoTest",
+    "Memfd",
+    "Placement",
+    "PreservedObject",
+    "Region",
+    "ReserveMem",
+    "Scenario",
+    "Session",
+    "SourceActions",
+    "TargetActions",
+    "file_blocks",
+    "folio_addresses",
+    "kho_test_blocks",
+    "library",
+    "load_scenarios",
+    "reserve_blocks",
+    "session_files",
+    "split_range",
+]

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shared serialization schema: what each kernel release writes, reads, requires and does on a mismatch."""
+
+from qualify.schema.base import Provenance, ProvenanceKind
+from qualify.schema.format import (
+    ArrayTable,
+    BlockList,
+    ChunkListMap,
+    Container,
+    FdtNode,
+    FdtProperty,
+    Format,
+    MemoryMap,
+    RadixTreeMap,
+)
+from qualify.schema.layout import Field, FlatField, Struct
+from qualify.schema.loader import DATA, load
+from qualify.schema.release import Component, ComponentSpec, Condition, Reaction, Release, Stage
+from qualify.schema.schema import Schema, struct_ids
+
+__all__ = [
+    "DATA",
+    "ArrayTable",
+    "BlockList",
+    "ChunkListMap",
+    "Component",
+    "ComponentSpec",
+    "Condition",
+    "Container",
+    "FdtNode",
+    "FdtProperty",
+    "Field",
+    "FlatField",
+    "Format",
+    "MemoryMap",
+    "Provenance",
+    "ProvenanceKind",
+    "RadixTreeMap",
+    "Reaction",
+    "Release",
+    "Schema",
+    "Stage",
+    "Struct",
+    "load",
+    "struct_ids",
+]

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that cells leave behind, stored under the digest of their contents. A file is complete or it is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from qualify.errors import StoreError
+
+__all__ = ["Artefact", "ArtefactStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One stored file, under the name its backend gave it."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ArtefactStore:
+    """A folder of files named by digest."""
+
+    folder: Path
+
+    def path(self, sha256: str) -> Path:
+        """Where the contents with that digest are, or would be."""
+        return self.folder / sha256[:2] / sha256
+
+    def put(self, file: Path, name: str) -> Artefact:
+        """Copy a file in: temporary name, fsync, rename, fsync of the folder. The same contents are written once."""
+        with file.open("rb") as source:
+            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            size = source.tell()
+            final = self.path(sha256)
+            if not final.exists():
+                final.parent.mkdir(parents=True, exist_ok=True)
+                # Not by tempfile: that would make it readable for nobody else, whatever the user's umask says.
+                temporary = final.with_name(f".{uuid.uuid4().hex}")
+                try:
+                    source.seek(0)
+                    with temporary.open("xb") as target:
+                        shutil.copyfileobj(source, target, 1 << 20)
+                        target.flush()
+                        os.fsync(target.fileno())
+                    os.replace(temporary, final)
+                    _sync_folder(final.parent)
+                finally:
+                    temporary.unlink(missing_ok=True)
+        return Artefact(name, sha256, size)
+
+    def read(self, sha256: str) -> bytes:
+        """The contents, checked against their name."""
+        try:
+            data = self.path(sha256).read_bytes()
+        except OSError as error:
+            raise StoreError(f"{self.path(sha256)}: artefact cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise StoreError(f"{self.path(sha256)}: artefact is damaged: its contents do not match its name")
+        return data
+
+    def adopt(self, other: ArtefactStore, sha256: str) -> bool:
+        """Copy from another store; False when it is here already or the other lost it."""
+        if self.path(sha256).exists() or not other.path(sha256).exists():
+            return False
+        self.put(other.path(sha256), sha256)
+        return True
+
+    def remove(self, sha256: str) -> None:
+        """Forget the contents; nothing when they are not there."""
+        self.path(sha256).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole database as one text file, for another machine or another kind of database: JSON, one row a line."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, Table, insert, select
+
+from qualify.errors import StoreError
+from qualify.store.database import Store, open_store
+from qualify.store.merge import Merged, merge_store
+from qualify.store.models import ArtefactRow, Base, UtcTime
+from qualify.store.revisions import HEAD
+
+__all__ = ["export_store", "import_store"]
+
+_FORMAT = "qualify-export"
+_BATCH = 500
+
+
+def export_store(store: Store, out: TextIO) -> int:
+    """Write every row and every artefact; the number of lines."""
+    lines = 0
+    for plain in _plain(store):
+        out.write(json.dumps(plain, separators=(",", ":"), ensure_ascii=False) + "\n")
+        lines += 1
+    return lines
+
+
+def import_store(into: Store, source: TextIO, name: str) -> Merged:
+    """Merge what `export_store` wrote. Nothing is merged unless all of it can be read."""
+    with tempfile.TemporaryDirectory(prefix="qualify-") as folder, open_store(Path(folder) / "all.sqlite") as staging:
+        lines = _lines(source, name)
+        _, head = next(lines, (0, {}))
+        if head.get("format") != _FORMAT:
+            raise StoreError(f"{name}: is not an export of qualify; 'qualify db export' writes them")
+        if head.get("revision") != HEAD:
+            raise StoreError(
+                f"{name}: was exported at revision {head.get('revision')}, this qualify reads {HEAD}; "
+                "export it again with the same qualify on both sides"
+            )
+        with staging.writing() as connection:
+            _stage(connection, lines, staging, Path(folder), name)
+        return merge_store(into, staging)
+
+
+def _plain(store: Store) -> Iterator[dict[str, Any]]:
+    yield {"format": _FORMAT, "revision": HEAD}
+    with store.session() as session:
+        for table in Base.metadata.sorted_tables:
+            for row in session.execute(select(table).order_by(*table.primary_key.columns)):
+                yield {"table": table.name, "row": {k: _to_json(v) for k, v in row._mapping.items()}}
+        for sha256 in session.scalars(select(ArtefactRow.sha256).order_by(ArtefactRow.sha256)):
+            yield {"artefact": sha256, "data": base64.b64encode(store.artefacts.read(sha256)).decode()}
+
+
+def _to_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _lines(source: TextIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        for number, line in enumerate(source, 1):
+            plain = json.loads(line)
+            if not isinstance(plain, dict):
+                raise ValueError("expected an object")
+            yield number, plain
+    except ValueError as error:
+        raise StoreError(f"{name}: is not an export of qualify, or was cut short: {error}") from error
+
+
+def _stage(
+    connection: Connection, lines: Iterable[tuple[int, dict[str, Any]]], staging: Store, folder: Path, name: str
+) -> None:
+    tables = Base.metadata.tables
+    waiting: list[dict[str, Any]] = []
+    current: Table | None = None
+    for number, plain in lines:
+        try:
+            table = tables[plain["table"]] if "table" in plain else None
+            if waiting and (table is not current or len(waiting) == _BATCH):
+                assert current is not None
+                connection.execute(insert(current), waiting)
+                waiting = []
+            current = table
+            if table is None:
+                _put(staging, plain, folder)
+            else:
+                waiting.append({c.name: _from_json(c.type, plain["row"][c.name]) for c in table.columns})
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{name}:{number}: is not a row of an export: {error!r}") from error
+    if waiting and current is not None:
+        connection.execute(insert(current), waiting)
+
+
+def _from_json(column: Any, value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(column, UtcTime) and value is not None else value
+
+
+def _put(staging: Store, plain: dict[str, Any], folder: Path) -> None:
+    data = base64.b64decode(plain["data"], validate=True)
+    if hashlib.sha256(data).hexdigest() != plain["artefact"]:
+        raise ValueError("the artefact's contents do not match its name")
+    file = folder / "artefact"
+    file.write_bytes(data)
+    staging.artefacts.put(file, plain["artefact"])

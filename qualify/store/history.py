@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the newest results are about, and which of them later runs did not repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from qualify.matrix import Cell
+from qualify.model import Status, Verdict
+from qualify.store.models import ReleaseRow, ResultRow, ScenarioRow, latest_result
+
+__all__ = ["Subject", "load_subjects", "load_unstable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The releases and the scenario that a result was measured with, by what they were then."""
+
+    source_fingerprint: str
+    target_fingerprint: str
+    scenario_digest: str
+
+
+def load_subjects(session: Session) -> dict[Cell, Subject]:
+    """Every cell that has a result -> what its newest result is about."""
+    latest, source, target = latest_result.c, aliased(ReleaseRow), aliased(ReleaseRow)
+    query = (
+        select(
+            latest.source,
+            latest.target,
+            latest.scenario,
+            latest.backend,
+            source.fingerprint.label("source_fingerprint"),
+            target.fingerprint.label("target_fingerprint"),
+            ScenarioRow.digest,
+        )
+        .select_from(latest_result)
+        .join(source, source.id == latest.source_id)
+        .join(target, target.id == latest.target_id)
+        .join(ScenarioRow, ScenarioRow.id == latest.scenario_id)
+    )
+    return {Cell(*row[:4]): Subject(*row[4:]) for row in session.execute(query)}
+
+
+def load_unstable(session: Session) -> dict[Cell, frozenset[Verdict]]:
+    """Cell -> the verdicts that the input of its newest result has given over time, where there are several."""
+    latest = latest_result.c
+    done = ResultRow.status == Status.DONE
+    suspects = (
+        select(ResultRow.cell_id)
+        .where(done)
+        .group_by(ResultRow.cell_id, ResultRow.input_digest)
+        .having(func.count(func.distinct(ResultRow.verdict)) > 1)
+    )
+    query = (
+        select(latest.source, latest.target, latest.scenario, latest.backend, ResultRow.verdict)
+        .select_from(latest_result)
+        .join(ResultRow, (ResultRow.cell_id == latest.cell_id) & (ResultRow.input_digest == latest.input_digest))
+        .where(done, latest.cell_id.in_(suspects))
+        .distinct()
+    )
+    found: dict[Cell, set[Verdict]] = {}
+    for source, target, scenario, backend, verdict in session.execute(query):
+        found.setdefault(Cell(source, target, scenario, backend), set()).add(Verdict(verdict))
+    return {cell: frozenset(verdicts) for cell, verdicts in found.items() if len(verdicts) > 1}

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""YAML in, validated models out; every mistake of a file reported at once with its line and column.
+
+Shared by schema, scenario, matrix and policy files, so that all bad input is reported alike.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from qualify.errors import Problem
+
+__all__ = ["Document", "Loc", "read", "suggest", "validate"]
+
+_QUOTED = re.compile("'([^']*)'")
+
+Loc = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One parsed file. `data` is plain Python; positions are found again on demand, they cost more than parsing."""
+
+    name: str
+    data: Any
+    text: str
+
+    def position(self, loc: Loc) -> tuple[int, int]:
+        """(line, column) from 1 of the deepest part of `loc` that exists."""
+        return _locate(_marked(self.text), loc)
+
+    def problem(self, loc: Loc, message: str, hint: str = "") -> Problem:
+        """A Problem at that place."""
+        line, column = self.position(loc)
+        return Problem(self.name, line, column, message, hint)
+
+
+def read(path: Path, name: str | None = None) -> Document | Problem:
+    """Read and parse one file; a Problem when it cannot be read or is not YAML."""
+    label = name if name is not None else str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Problem(label, 0, 0, "no such file")
+    except IsADirectoryError:
+        return Problem(label, 0, 0, "is a directory; expected a YAML file")
+    except UnicodeDecodeError as error:
+        return Problem(label, 0, 0, f"is not UTF-8 text: {error.reason} at byte {error.start}")
+    except OSError as error:
+        return Problem(label, 0, 0, f"cannot be read: {error.strerror}")
+    try:
+        data = YAML(typ="safe").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(str(part) for part in (error.context, error.problem) if part)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        return Problem(label, line, column, f"is not valid YAML: {what}")
+    except (YAMLError, ValueError, RecursionError) as error:
+        return Problem(label, 0, 0, f"is not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}")
+    return Document(label, data, text)
+
+
+def validate(
+    model: type[M],
+    data: Any,
+    document: Document,
+    at: Loc = (),
+    origin: Callable[[Loc], tuple[Document, Loc]] | None = None,
+) -> M | list[Problem]:
+    """`data` as a `model`, or every problem with its place in `document`.
+
+    Where `data` was put together from several files, `origin` says for a place in it which file and entry wrote it.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_url=False, include_context=True):
+            if item["type"] == "too_short" and item["input"]:
+                continue  # only because its entries failed, and those are reported themselves
+            source, base = origin(item["loc"]) if origin else (document, at)
+            message, hint = _say(model, item, base + item["loc"], _path(source.data, base + item["loc"]))
+            problems.append(source.problem(base + item["loc"], message, hint))
+        return problems
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """'did you mean X?', or the list of what there is."""
+    options = sorted(known)
+    return _close(name, options) or (f"known: {', '.join(options)}" if options else "none are known")
+
+
+def _close(name: str, options: list[str]) -> str:
+    close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def _say(model: type[BaseModel], item: Any, loc: Loc, shown_as: str) -> tuple[str, str]:
+    kind, given = item["type"], item.get("input")
+    if kind == "missing":
+        return f"'{shown_as}' is missing", "add it; it has no default"
+    if kind == "extra_forbidden":
+        fields = _fields_at(model, item["loc"][:-1])
+        hint = suggest(str(loc[-1]), fields) if fields else "remove it or correct its spelling"
+        return f"unknown key '{shown_as}'", hint
+    where = f"'{shown_as}': " if shown_as else ""
+    if kind == "union_tag_invalid":
+        key, tag = item["ctx"]["discriminator"].strip("'"), item["ctx"]["tag"]
+        tags = [t.strip("' ") for t in item["ctx"]["expected_tags"].split(",")]
+        return f"{where}unknown {key} '{tag}'", suggest(tag, tags)
+    if kind == "union_tag_not_found":
+        key = item["ctx"]["discriminator"].strip("'")
+        return f"{where}'{key}' is missing", "it says what kind of entry this is"
+    if kind == "string_type" and isinstance(given, int | float):
+        return f"{where}expected text, got {given!r}", f'put it in quotes: "{given}"'
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{where}expected a mapping, got {given!r}", ""
+    message = item["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
+    shown = "" if isinstance(given, dict | list) else f", got {given!r}"
+    hint = ""
+    if kind in ("enum", "literal_error") and isinstance(given, str):
+        hint = _close(given, _QUOTED.findall(item["ctx"]["expected"]))  # the message lists what there is
+    return f"{where}{message[0].lower() + message[1:]}{shown}", hint
+
+
+def _path(data: Any, loc: Loc) -> str:
+    """`loc` as the reader of the file sees it: without the union tags that pydantic puts between."""
+    parts = []
+    for number, part in enumerate(loc):
+        inside_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if inside_list or (isinstance(data, dict) and part in data):
+            data = data[part]
+        elif number < len(loc) - 1 or part == "[key]":
+            continue
+        parts.append(str(part))
+    return ".".join(parts)
+
+
+def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The keys that the model at `loc` within `model` knows; none when that is not a model."""
+    at: Any = model
+    for part in loc:
+        at = _step(at, part)
+    models = [m for m in (at, *get_args(at)) if isinstance(m, type) and issubclass(m, BaseModel)]
+    return sorted(models[0].model_fields) if len(models) == 1 else []
+
+
+def _step(annotation: Any, part: str | int) -> Any:
+    options = [annotation]
+    while options:
+        here = options.pop()
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            if part in here.model_fields:
+                return here.model_fields[str(part)].annotation
+            if any(f.default == part or part in get_args(f.annotation) for f in here.model_fields.values()):
+                return here  # a union tag: the member that carries it
+        elif get_origin(here) is dict:
+            return get_args(here)[1]
+        elif get_origin(here) in (tuple, list) and isinstance(part, int):
+            return get_args(here)[0]
+        else:
+            options.extend(get_args(here))
+    return None
+
+
+@functools.lru_cache(maxsize=8)
+def _marked(text: str) -> Any:
+    try:
+        return YAML(typ="rt").load(text)
+    except YAMLError:
+        return None
+
+
+def _locate(node: Any, loc: Loc) -> tuple[int, int]:
+    line, column = 1, 1
+    for part in loc:
+        if isinstance(node, CommentedMap) and part in node:
+            line, column = (n + 1 for n in node.lc.key(part))
+            node = node[part]
+        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+            line, column = (n + 1 for n in node.lc.item(part))
+            node = node[part]
+        else:
+            # union tags and the like are not in the file: skip them and try the next part
+            continue
+    return line, column

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running the command line in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from qualify.cli.main import app
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """``cli("run", "upstream")`` in an empty folder, with the user's data folder in there too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def invoke(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    return invoke

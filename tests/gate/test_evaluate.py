@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate's answer over all combinations of what a result can be and what a policy can allow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from qualify.gate import ADVICE, Answer, Demand, Fact, PairSelector, Policy, ReasonClass, evaluate
+from qualify.model import Consequence, Evidence, Status, Verdict
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+CELL = Demand("6.19.11", "7.0.13", "baseline")
+R = ReasonClass
+
+
+def policy(**keys: object) -> Policy:
+    base: dict[str, object] = {
+        "name": "p",
+        "required_pairs": (PairSelector(source=CELL.source, target=CELL.target),),
+        "allowed_verdicts": (Verdict.RESTORED, Verdict.DEGRADED),
+        "forbidden_consequences": (Consequence.LEAKED,),
+        "minimum_evidence": Evidence.TRANSPLANTED,
+        "maximum_age": timedelta(days=30),
+    }
+    return Policy.model_validate(base | keys)
+
+
+def fact(**keys: object) -> Fact:
+    base: dict[str, object] = {
+        "demand": CELL,
+        "backend": "simulator",
+        "status": Status.DONE,
+        "verdict": Verdict.RESTORED,
+        "evidence": Evidence.VM,
+        "measured": NOW - timedelta(days=1),
+        "agrees": True,
+    }
+    return Fact(**(base | keys))  # type: ignore[arg-type]
+
+
+def expected(p: Policy, f: Fact) -> set[ReasonClass]:
+    """What must be said, from the words of the design; written without a look at the code."""
+    if f.status is Status.MISSING:
+        return {R.EVIDENCE_MISSING}
+    if f.status is not Status.DONE:
+        return {R.HARNESS_FAILED}
+    said = set()
+    if f.verdict is Verdict.UNSUPPORTED:
+        if not p.allow_unsupported:
+            said.add(R.FORBIDDEN_VERDICT)
+    elif f.verdict not in (Verdict.RESTORED, Verdict.DEGRADED):
+        said.add(R.FORBIDDEN_VERDICT)
+    if Consequence.LEAKED in f.consequences:
+        said.add(R.FORBIDDEN_CONSEQUENCE)
+    if f.agrees is False and not p.allow_disagreement:
+        said.add(R.DISAGREEMENT)
+    if f.unstable:
+        said.add(R.UNSTABLE)
+    if f.evidence in (Evidence.STATIC, Evidence.SIMULATED):
+        said.add(R.EVIDENCE_TOO_WEAK)
+    elif f.measured < NOW - timedelta(days=30) or not f.current:
+        said.add(R.EVIDENCE_TOO_OLD)
+    if not said and f.verdict is Verdict.UNSUPPORTED:
+        said.add(R.NOTHING_APPLICABLE)
+    return said
+
+
+def answer(said: set[ReasonClass]) -> tuple[Answer, int]:
+    """Precedence 4, 1, 3, 0."""
+    if R.HARNESS_FAILED in said:
+        return Answer.HARNESS_FAILED, 4
+    if said & {R.FORBIDDEN_VERDICT, R.FORBIDDEN_CONSEQUENCE, R.DISAGREEMENT, R.PREDICTED_WORSE}:
+        return Answer.NO, 1
+    return (Answer.UNKNOWN, 3) if said else (Answer.YES, 0)
+
+
+def combinations() -> Iterator[Fact]:
+    ages = (timedelta(0), timedelta(days=30), timedelta(days=30, seconds=1))
+    consequences: tuple[frozenset[Consequence], ...] = (
+        frozenset(),
+        frozenset({Consequence.LEAKED}),
+        frozenset({Consequence.WARNED}),
+    )
+    rest = (Evidence, ages, consequences, (True, False, None), (True, False), (True, False))
+    for verdict in Verdict:
+        for evidence, age, c, agrees, unstable, current in itertools.product(*rest):
+            yield fact(
+                verdict=verdict,
+                evidence=evidence,
+                measured=NOW - age,
+                consequences=c,
+                agrees=agrees,
+                unstable=unstable,
+                current=current,
+            )
+    for status in (Status.ERROR, Status.TIMEOUT, Status.MISSING):
+        for evidence in Evidence:
+            yield fact(status=status, verdict=None, evidence=evidence, agrees=None)
+
+
+@pytest.mark.parametrize("allow_unsupported", [True, False])
+@pytest.mark.parametrize("allow_disagreement", [True, False])
+def test_truth_table(allow_unsupported: bool, allow_disagreement: bool) -> None:
+    p = policy(allow_unsupported=allow_unsupported, allow_disagreement=allow_disagreement)
+    facts = list(combinations())
+    assert len(facts) > 3000
+    for f in facts:
+        result = evaluate(p, [CELL], [f], NOW)
+        said = expected(p, f)
+        assert set(result.classes) == said, f
+        assert (result.answer, result.answer.exit_status) == answer(said), f
+
+
+def test_yes() -> None:
+    result = evaluate(policy(), [CELL], [fact()], NOW)
+    assert (result.answer, result.reasons, result.answer.exit_status) == (Answer.YES, (), 0)
+
+
+def test_an_empty_selection_is_unknown_never_yes() -> None:
+    result = evaluate(policy(), [], [fact()], NOW)
+    assert result.answer.exit_status == 3
+    assert result.reasons[0].message == "the policy selects no pair or no scenario, so there is nothing to say yes to"
+
+
+def test_only_unsupported_is_nothing_applicable() -> None:
+    result = evaluate(policy(), [CELL], [fact(verdict=Verdict.UNSUPPORTED)], NOW)
+    assert result.classes == (R.NOTHING_APPLICABLE,)
+    assert result.reasons[0].message == "all 1 demanded cells are UNSUPPORTED: nothing was handed over in any of them"
+
+
+def test_unsupported_beside_restored_is_yes() -> None:
+    other = Demand(CELL.source, CELL.target, "memfd")
+    facts = [fact(), fact(demand=other, verdict=Verdict.UNSUPPORTED)]
+    assert evaluate(policy(), [CELL, other], facts, NOW).answer is Answer.YES
+
+
+def test_a_cell_without_any_fact_is_missing() -> None:
+    other = Demand("a", "b", "c")
+    result = evaluate(policy(), [CELL, other], [fact()], NOW)
+    assert [(r.cls, r.demand) for r in result.reasons] == [(R.EVIDENCE_MISSING, other)]
+    assert result.answer is Answer.UNKNOWN
+
+
+def test_facts_about_other_cells_are_ignored() -> None:
+    other = fact(demand=Demand("x", "y", "z"), verdict=Verdict.CORRUPT)
+    assert evaluate(policy(), [CELL], [fact(), other], NOW).answer is Answer.YES
+
+
+def test_one_backend_that_satisfies_is_enough() -> None:
+    weak = fact(backend="static", evidence=Evidence.STATIC)
+    broken = fact(backend="qemu", status=Status.ERROR, verdict=None, detail="no qemu")
+    assert evaluate(policy(), [CELL], [weak, broken, fact()], NOW).answer is Answer.YES
+
+
+def test_a_broken_backend_counts_when_the_others_do_not_satisfy() -> None:
+    weak = fact(backend="static", evidence=Evidence.STATIC)
+    broken = fact(backend="qemu", status=Status.TIMEOUT, verdict=None, detail="no answer within 60 s")
+    result = evaluate(policy(), [CELL], [weak, broken], NOW)
+    assert set(result.classes) == {R.HARNESS_FAILED, R.EVIDENCE_TOO_WEAK}
+    assert result.answer.exit_status == 4
+    assert "TIMEOUT: no answer within 60 s" in {r.message for r in result.reasons}
+
+
+def test_a_weak_or_old_no_is_still_a_no() -> None:
+    bad = fact(backend="old", verdict=Verdict.CORRUPT, evidence=Evidence.STATIC, measured=NOW - timedelta(days=999))
+    result = evaluate(policy(), [CELL], [fact(), bad], NOW)
+    assert result.classes == (R.FORBIDDEN_VERDICT,)
+    assert result.reasons[0].message == "CORRUPT; allowed is RESTORED or DEGRADED"
+    assert result.reasons[0].backend == "old"
+
+
+def test_strong_but_old_and_weak_but_fresh_is_too_old() -> None:
+    old = fact(backend="qemu", measured=datetime(2026, 1, 2, tzinfo=UTC))
+    weak = fact(backend="simulator", evidence=Evidence.SIMULATED)
+    result = evaluate(policy(), [CELL], [old, weak], NOW)
+    assert [r.message for r in result.reasons] == ["measured on 2026-01-02; the policy allows 30 days"]
+    assert result.answer is Answer.UNKNOWN
+
+
+def test_messages_say_what_is_lacking() -> None:
+    def said(f: Fact, **keys: object) -> str:
+        return evaluate(policy(**keys), [CELL], [f], NOW).reasons[0].message
+
+    weak, old = fact(evidence=Evidence.SIMULATED), fact(measured=NOW - timedelta(hours=13))
+    assert said(weak) == "evidence is simulated; the policy demands transplanted"
+    assert said(old, maximum_age="12h") == "measured on 2026-11-30; the policy allows 12 hours"
+    assert said(fact(current=False)) == "measured on 2026-11-30; schema or scenario have changed since"
+    assert said(fact(agrees=False)) == "RESTORED is not what was predicted"
+    assert said(fact(unstable=True)) == "repeats of this cell differ"
+    leaked = fact(consequences=frozenset({Consequence.LEAKED}))
+    assert said(leaked) == "RESTORED with 'leaked', which is forbidden"
+    unsupported = fact(verdict=Verdict.UNSUPPORTED)
+    assert said(unsupported, allow_unsupported=False) == "UNSUPPORTED, and the policy does not allow it"
+
+
+def test_without_a_maximum_age_nothing_is_too_old() -> None:
+    ancient = fact(measured=datetime(2001, 1, 1, tzinfo=UTC))
+    assert evaluate(policy(maximum_age=None), [CELL], [ancient], NOW).answer is Answer.YES
+
+
+def test_every_class_has_an_answer_and_advice() -> None:
+    assert set(ADVICE) == set(ReasonClass)
+    assert {c.answer for c in ReasonClass} == set(Answer) - {Answer.YES}
+    assert {a: a.exit_status for a in Answer} == {
+        Answer.YES: 0,
+        Answer.UNKNOWN: 3,
+        Answer.NO: 1,
+        Answer.HARNESS_FAILED: 4,
+    }
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize(
+    ("predicted", "bad"),
+    [
+        ({Verdict.RESTORED}, False),
+        ({Verdict.RESTORED, Verdict.UNSUPPORTED}, False),
+        ({Verdict.RESTORED, Verdict.DEGRADED}, False),
+        ({Verdict.RESTORED, Verdict.PANIC}, True),
+        ({Verdict.RESTORED, Verdict.CORRUPT}, True),
+    ],
+)
+def test_what_can_happen_counts_although_it_did_not(predicted: set[Verdict], bad: bool, allowed: bool) -> None:
+    p = policy(allow_predicted_worse=allowed)
+    found = evaluate(p, [CELL], [fact(predicted=frozenset(predicted))], NOW)
+    assert [r.cls for r in found.reasons] == ([R.PREDICTED_WORSE] if bad and not allowed else [])
+    assert found.answer is (Answer.NO if bad and not allowed else Answer.YES)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Places and words of mistakes in YAML files, whatever kind of file they are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from qualify.errors import Problem
+from qualify.yamlfile import Document, read, suggest, validate
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Cat(Strict):
+    kind: Literal["cat"]
+    lives: int = 9
+
+
+class Dog(Strict):
+    kind: Literal["dog"]
+    barks: bool = True
+
+
+class House(Strict):
+    pets: tuple[Annotated[Cat | Dog, Field(discriminator="kind")], ...] = Field(default=(), min_length=1)
+    rooms: dict[str, Cat | None] = {}
+    colour: Literal["red", "green"] = "red"
+
+
+def document(tmp_path: Path, text: str) -> Document:
+    path = tmp_path / "house.yaml"
+    path.write_text(text)
+    found = read(path, "house.yaml")
+    assert isinstance(found, Document)
+    return found
+
+
+def said(tmp_path: Path, text: str) -> list[str]:
+    found = document(tmp_path, text)
+    problems = validate(House, found.data, found)
+    assert isinstance(problems, list)
+    return [str(p).replace("\n    ", " | ") for p in sorted(problems)]
+
+
+def test_union_tags_are_not_part_of_a_path(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets:\n  - kind: cat\n    livs: 3\n") == [
+        "house.yaml:3:5: unknown key 'pets.0.livs' | did you mean lives?"
+    ]
+
+
+def test_keys_of_the_right_member_are_suggested(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: [{kind: dog, lives: 3}]\n") == [
+        "house.yaml:1:20: unknown key 'pets.0.lives' | known: barks, kind"
+    ]
+
+
+def test_keys_are_suggested_through_dicts_and_optionals(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: [{kind: cat}]\nrooms: {hall: {kind: cat, live: 2}}\n") == [
+        "house.yaml:2:27: unknown key 'rooms.hall.live' | did you mean lives?"
+    ]
+
+
+def test_an_unknown_tag_says_which_there_are(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: [{kind: cow}]\n") == ["house.yaml:1:8: 'pets.0': unknown kind 'cow' | known: cat, dog"]
+
+
+def test_an_entry_that_fails_does_not_make_its_list_empty(tmp_path: Path) -> None:
+    assert len(said(tmp_path, "pets: [{kind: cat, lives: many}]\n")) == 1
+    assert said(tmp_path, "pets: []\n") == ["house.yaml:1:1: 'pets': tuple should have at least 1 item"]
+
+
+def test_a_value_that_is_close_is_suggested(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: [{kind: cat}]\ncolour: geen\n") == [
+        "house.yaml:2:1: 'colour': input should be 'red' or 'green', got 'geen' | did you mean green?"
+    ]
+
+
+def test_a_scalar_instead_of_a_mapping(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: [{kind: cat}]\nrooms: {hall: cat}\n") == [
+        "house.yaml:2:9: 'rooms.hall': expected a mapping, got 'cat'"
+    ]
+
+
+def test_data_from_two_files_is_blamed_on_the_one_that_wrote_it(tmp_path: Path) -> None:
+    mine = document(tmp_path, "pets: [{kind: cat}]\n")
+    (tmp_path / "other").mkdir()
+    other = document(tmp_path / "other", "# of old\ncolour: blue\n")
+    problems = validate(
+        House, mine.data | other.data, mine, (), lambda loc: (other if loc[0] == "colour" else mine, ())
+    )
+    assert isinstance(problems, list)
+    assert [(p.line, p.column) for p in problems] == [(2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("loc", "place"),
+    [((), (1, 1)), (("a",), (1, 1)), (("a", 1), (1, 8)), (("b", "c"), (2, 5)), (("b", "x"), (2, 1)), (("z",), (1, 1))],
+)
+def test_positions_are_those_of_the_deepest_part_that_exists(
+    tmp_path: Path, loc: tuple[str | int, ...], place: tuple[int, int]
+) -> None:
+    assert document(tmp_path, "a: [1, 2]\nb: {c: 1}\n").position(loc) == place
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert read(tmp_path / "none") == Problem(str(tmp_path / "none"), 0, 0, "no such file")
+    assert read(tmp_path, "x") == Problem("x", 0, 0, "is a directory; expected a YAML file")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    found = read(tmp_path / "bytes", "x")
+    assert isinstance(found, Problem)
+    assert found.message == "is not UTF-8 text: invalid start byte at byte 0"
+
+
+def test_nesting_without_end_is_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 2000)
+    found = read(path, "deep.yaml")
+    assert isinstance(found, Problem)
+    assert found.message.startswith("is not valid YAML: ")
+
+
+def test_suggestions() -> None:
+    assert suggest("basline", ["baseline", "mixed"]) == "did you mean baseline?"
+    assert suggest("xyz", ["b", "a"]) == "known: a, b"
+    assert suggest("xyz", []) == "none are known"
