@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
-from time import perf_counter
+from time import perf_counter, sleep
 
 from qualify.engine.worker import Context, Task, failure, initialise, run_batch
 from qualify.model import Status
@@ -23,6 +23,7 @@ OnDone = Callable[[Sequence[int], Sequence[ResultRecord]], None]
 
 _BATCH_SECONDS = 0.1  # what a kill may cost beyond the cells being run, and what makes the trip worth while
 _BATCH_MOST = 64
+_REAP_SECONDS = 0.001
 _AHEAD = 2  # batches waiting for each worker, so that none idles while the parent writes
 
 
@@ -109,6 +110,11 @@ def _new_pool(jobs: int, context: Context) -> ProcessPoolExecutor:
 def _abort(pool: ProcessPoolExecutor, strangers: Sequence[BaseProcess]) -> None:
     """Without waiting for cells under way: they were not recorded and will be run again."""
     pool.shutdown(wait=False, cancel_futures=True)
-    for child in set(multiprocessing.active_children()).difference(strangers):
-        child.kill()
-        child.join()
+    workers = set(multiprocessing.active_children()).difference(strangers)
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        # One join is not enough: where the pool's own thread reaps the process, ours returns before the end is noted.
+        while worker.is_alive():
+            worker.join(_REAP_SECONDS)
+            sleep(_REAP_SECONDS)
