@@ -24,6 +24,7 @@ from qualify.scenario import (
     folio_addresses,
     kho_test_blocks,
     reserve_blocks,
+    room_beside_image,
 )
 from qualify.schema import Container, Schema
 
@@ -136,10 +137,13 @@ def consign(schema: Schema, cargo: Cargo, source: Profile) -> Consignment:
         return Consignment((reason("SRC001", "kho", "the source has no KHO"),) * count, jumps=False)
     if not operator.kho:
         return Consignment((reason("OPS001", "kho", "the source runs without kho=on"),) * count, jumps=False)
-    room = max((region.size for region in scenario.host.scratch), default=0)
     crash, by_file = target.kind == "crash", operator.load == "kexec_file_load"
-    if by_file and not crash and target.image > room:
-        text = f"the image needs {target.image >> 20} MiB, scratch {room >> 20} MiB in one piece: EADDRNOTAVAIL"
+    if by_file and not crash and room_beside_image(scenario) is None:
+        rooms = ", ".join(f"{region.size >> 20}" for region in scenario.host.scratch)
+        text = (
+            f"kernel ({target.image >> 20} MiB) and initrd ({target.initrd >> 20} MiB) do not fit into scratch"
+            f" ({rooms} MiB), each in one piece: EADDRNOTAVAIL"
+        )
         return Consignment((reason("OPS005", "kho", text),) * count, jumps=False)
     luo = "luo" in source.parts and source.parts["luo"].written is not None and operator.liveupdate
     refused = _refuse(schema, cargo, source, luo)
@@ -151,7 +155,7 @@ def consign(schema: Schema, cargo: Cargo, source: Profile) -> Consignment:
         withheld = reason("OPS006", "kho", "the source passes no handover to a crash kernel")
     elif finalise == "before-load" and operator.finalise == "late":
         withheld = reason("OPS003", "kho", "loaded before the handover was finalised: nothing is passed")
-    empty = finalise == "at-reboot" and (crash or not luo)
+    empty = finalise == "at-reboot" and (crash or not luo) and operator.finalise != "by-hand"
     return Consignment(refused, withheld, empty, luo=luo)
 
 

@@ -28,16 +28,16 @@ def flb_step(desk: Desk) -> tuple[Turn, ...]:
     if meeting.match is Match.NO_WRITER:
         if part.reads and part.reads[0].carrier.node and not _luo_has(desk, part.reads[0].carrier.node):
             why = reason("LUO005", "luo-flb", "there is no FLB node")
-            return _unless_ignored(react(desk, part, Condition.MISSING, Reaction.IGNORE, desk.handed(*_LUO), why))
+            return _unless_ignored(desk, react(desk, part, Condition.MISSING, Reaction.IGNORE, desk.handed(*_LUO), why))
         return go_on()
     if meeting.match is Match.REFUSED:
         why = reason("LUO005", "luo-flb", "the FLB table's string differs")
-        return _unless_ignored(react(desk, part, Condition.INCOMPATIBLE, Reaction.PANIC, desk.handed(*_LUO), why))
+        return _unless_ignored(desk, react(desk, part, Condition.INCOMPATIBLE, Reaction.PANIC, desk.handed(*_LUO), why))
     head = [g for g in meeting.gaps if not g.where.startswith(("header", "entry", "container", "carried"))]
     for grade, met in ((Grade.MISSING, Condition.MISSING), (Grade.MALFORMED, Condition.MALFORMED)):
         if found := [g for g in head if g.grade is grade]:
             why = reason("LUO005", "luo-flb", listed(found))
-            return _unless_ignored(react(desk, part, met, Reaction.PANIC, desk.handed(*_LUO), why))
+            return _unless_ignored(desk, react(desk, part, met, Reaction.PANIC, desk.handed(*_LUO), why))
     why = reason("LUO006", "luo-flb", listed(meeting.of(Grade.SILENT)))
     if [g for g in head if g.grade is Grade.SILENT] or any(
         g.where == "container" and g.grade is Grade.SILENT for g in meeting.gaps
@@ -54,15 +54,12 @@ def _luo_has(desk: Desk, node: str) -> bool:
     return luo is not None and luo.fdt is not None and luo.fdt.child(node) is not None
 
 
-def _unless_ignored(option: Option) -> tuple[Turn, ...]:
+def _unless_ignored(desk: Desk, option: Option) -> tuple[Turn, ...]:
     """A table that is merely ignored costs its own objects; anything worse ends the walk."""
     if option.panic or any(f.verdict is Verdict.REFUSED for f in option.fates):
         return stop(option)
-    return (Turn(fates=tuple(f for f in option.fates if _is_flb(f, option))),)
-
-
-def _is_flb(fate: Fate, option: Option) -> bool:
-    return any(r.component == "luo-flb" for r in fate.reasons) and fate in option.fates
+    flbs = {item.index for item in desk.handed("luo-flb")}
+    return (Turn(fates=tuple(f for f in option.fates if f.index in flbs)),)
 
 
 def _ask(desk: Desk, meeting: Meeting, item: Item) -> Fate:
@@ -72,12 +69,13 @@ def _ask(desk: Desk, meeting: Meeting, item: Item) -> Fate:
     bound = desk.schema.components["luo-flb"].bound_to
     if bound and not any(c in desk.target for c in bound):
         why = reason("FLB001", "luo-flb", f"the target has none of {', '.join(bound)}: nobody asks")
-        return Fate(item.index, Verdict.LOST, NONE, (why,))
+        return Fate(item.index, Verdict.LOST, desk.leaked(item), (why,))
     asked = flb.target_name or flb.name
     others = {i.model.name: i.model.data for i in desk.handed("luo-flb") if isinstance(i.model, Flb)}
     if asked not in others:
         why = reason("FLB001", "luo-flb", f"the target asks for '{asked}', which is not in the table")
-        return Fate(item.index, Verdict.LOST, NONE, (why,))
+        part = desk.target["luo-flb"]
+        return react(desk, part, Condition.NOT_FOUND, Reaction.IGNORE, [item], why).fates[0]
     if others[asked] != flb.data:
         why = reason("FLB001", "luo-flb", f"the target asks for '{asked}' and is given another object")
         return Fate(item.index, Verdict.CORRUPT, NONE, (why,))

@@ -38,7 +38,8 @@ def assemble(cargo: Cargo, sent: Consignment, branches: Iterable[Branch]) -> Pre
     for leaf in leaves:
         verdict = worst([leaf.machine, *(f.verdict for f in leaf.fates.values())])
         own = (f.consequences for f in leaf.fates.values())
-        ways.append(Alternative(verdict, leaf.condition, leaf.consequences.union(*own)))
+        found = leaf.consequences.union(*own)
+        ways.append(Alternative(verdict, leaf.condition, found, found))
     reasons = dict.fromkeys(
         itertools.chain((r for leaf in leaves for r in leaf.reasons), *(o.reasons for o in objects))
     )
@@ -71,10 +72,7 @@ def _joint(sent: Consignment, world: World, place: str, options: tuple[Option, .
         why = (*world.reasons, *(r for o in deadly for r in o.reasons))
         fates = {i: Fate(i, Verdict.PANIC, NONE, why) for i in sent.handed}
         return _Leaf(condition, fates, NONE, Verdict.PANIC, why)
-    fates = {
-        i: Fate(f.index, f.verdict, f.consequences | world.consequences, (*world.reasons, *f.reasons))
-        for i, f in found.items()
-    }
+    fates = {i: Fate(f.index, f.verdict, f.consequences, (*world.reasons, *f.reasons)) for i, f in found.items()}
     return _Leaf(condition, fates, world.consequences, reasons=(*world.reasons, *own))
 
 
@@ -85,7 +83,7 @@ def _object(cargo: Cargo, sent: Consignment, leaves: list[_Leaf], index: int) ->
         alternatives: tuple[Alternative, ...] = (Alternative(Verdict.UNSUPPORTED),)
         return ObjectPrediction(item.object_id, item.component, alternatives, (why,))
     found = [(leaf.condition, leaf.fates[index]) for leaf in leaves]
-    ways = [Alternative(f.verdict, condition, f.consequences) for condition, f in found]
+    ways = [Alternative(f.verdict, condition, f.consequences, f.consequences) for condition, f in found]
     reasons = dict.fromkeys(r for _, fate in found for r in fate.reasons)
     return ObjectPrediction(item.object_id, item.component, _merge(ways), tuple(reasons))
 
@@ -100,5 +98,6 @@ def _merge(ways: Iterable[Alternative]) -> tuple[Alternative, ...]:
     for verdict, same in grouped.items():
         conditions = list(dict.fromkeys(w.condition for w in same))
         text = "" if only or "" in conditions else ", or ".join(conditions)
-        merged.append(Alternative(verdict, text, NONE.union(*(w.consequences for w in same))))
+        every = same[0].certain.intersection(*(w.certain for w in same))
+        merged.append(Alternative(verdict, text, NONE.union(*(w.consequences for w in same)), every))
     return tuple(sorted(merged, key=lambda w: -w.verdict.severity))

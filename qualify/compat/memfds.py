@@ -10,7 +10,7 @@ from qualify.compat.images import Misread, Value, misread
 from qualify.compat.meeting import Gap, Grade, Match, Meeting
 from qualify.compat.profile import Part
 from qualify.compat.rules import reason
-from qualify.compat.stage import NONE, Desk, Fate, Option, listed
+from qualify.compat.stage import LEAKED, NONE, Desk, Fate, Option, listed
 from qualify.model import Consequence, Reason, Verdict
 from qualify.scenario import SEALS, Memfd
 from qualify.scenario.objects import PAGE
@@ -65,10 +65,12 @@ def _file(desk: Desk, part: Part, meeting: Meeting, item: Item) -> tuple[tuple[W
     unknown = file.seal_mask & ~part.number("known-seals") if carries else 0
     if unknown:
         why.append(reason("MFD002", "memfd", f"the target does not know seals {unknown:#x}: EOPNOTSUPP"))
-        return ((Verdict.REFUSED, "", _ONCE),), tuple(why)
+        # only the descriptor is freed
+        return ((Verdict.REFUSED, "", _ONCE | LEAKED if file.size else _ONCE),), tuple(why)
     if (lost := _folios(desk, part, item)) is not None:
-        why.append(reason("MFD004", "memfd", lost[1]))
-        return ((lost[0], "", _ONCE if lost[0] is Verdict.REFUSED else NONE),), tuple(why)
+        verdict, text, left = lost
+        why.append(reason("MFD004", "memfd", text))
+        return ((verdict, "", left | _ONCE if verdict is Verdict.REFUSED else left),), tuple(why)
     if (dropped := _dropped(part, meeting.written, file)) is not None:
         why.append(dropped)
         ways.append((Verdict.DEGRADED, "", NONE))
@@ -100,8 +102,8 @@ def _dropped(part: Part, written: Format, file: Memfd) -> Reason | None:
     )
 
 
-def _folios(desk: Desk, part: Part, item: Item) -> tuple[Verdict, str] | None:
-    """What folios that the target did not reserve, or does not accept, come to."""
+def _folios(desk: Desk, part: Part, item: Item) -> tuple[Verdict, str, frozenset[Consequence]] | None:
+    """What folios that the target did not reserve, or does not accept, come to; and what of them stays behind."""
     kho, file, cover = desk.target["kho"], item.model, desk.covers[item.index]
     assert isinstance(file, Memfd)
     if not file.size:
@@ -109,18 +111,17 @@ def _folios(desk: Desk, part: Part, item: Item) -> tuple[Verdict, str] | None:
     checked = kho.traits["page-check"] == "magic"
     order = kho.number("max-order")
     if checked and 0 <= order < file.order:
-        return Verdict.REFUSED, f"folios of order {file.order}, and the target accepts up to {order}"
+        return Verdict.REFUSED, f"folios of order {file.order}, and the target accepts up to {order}", LEAKED
     if not (cover.first or cover.later):
         return None
     if not checked:
-        return Verdict.CORRUPT, "folios were not reserved, and nothing checks that they were"
+        return Verdict.CORRUPT, "folios were not reserved, and nothing checks that they were", NONE
+    left = LEAKED if cover.behind and part.traits["rest-after-error"] == "leaked" else NONE
     if cover.later and part.traits["folio-error"] == "first-only":
-        return (
-            Verdict.CORRUPT,
-            "a folio after the first is not restored, and the error is forgotten: the file has a hole",
-        )
+        text = "a folio after the first is not restored, and the error is forgotten: the file has a hole"
+        return Verdict.CORRUPT, text, left
     errno = part.on(Condition.UNRESTORABLE_PAGE, Reaction.REFUSE_EIO).errno or "EIO"
-    return Verdict.REFUSED, f"a folio is not in the map that the target read: {errno}"
+    return Verdict.REFUSED, f"a folio is not in the map that the target read: {errno}", left
 
 
 def _layout(desk: Desk, part: Part, meeting: Meeting, file: Memfd, found: tuple[Gap, ...]) -> list[Way]:

@@ -3,22 +3,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from qualify.compat.cargo import Cargo, Consignment
 from qualify.compat.reach import Cover, Reach, Tables
+from qualify.scenario.objects import PAGE
 from qualify.schema import ChunkListMap
 from qualify.schema.format import MemoryMap
 
-__all__ = ["other_page_size"]
+__all__ = ["Misplaced", "other_page_size"]
 
 U64s = npt.NDArray[np.uint64]
 
 
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """What is reserved, and whether anything is that nobody preserved: certainly, or only if a table lies so."""
+
+    reach: Reach
+    spurious: bool
+    maybe_spurious: bool
+
+
 def other_page_size(
     cargo: Cargo, sent: Consignment, maps: tuple[MemoryMap, MemoryMap], pages: tuple[int, int], top: int
-) -> Reach | None:
+) -> Misplaced | None:
     """What is reserved, or None when a page beyond `top` is named. `pages` and `maps` are (source's, target's)."""
     place = cargo.scenario.placement.metadata
     found = {i: cargo.blocks(cargo.items[i], pages[0]) for i in sent.handed}
@@ -38,7 +51,19 @@ def other_page_size(
         covers.append(Cover(bool(mask.all()), bool(mask.any()), first=True, later=True))
     ends = np.array([1, cargo.table_room], dtype=np.uint64)
     span = _inside(np.array([place, place], dtype=np.uint64), ends, start, end)
-    return Reach(tuple(covers), (Tables(bool(span[0]), (bool(span[1]),) * len(Tables().orders)),))
+    reach = Reach(tuple(covers), (Tables(bool(span[0]), (bool(span[1]),) * len(Tables().orders)),))
+    blocks = np.concatenate([root, *found.values()])
+    own = _merge(blocks[:, 0], blocks[:, 0] + (np.uint64(pages[0]) << blocks[:, 1]))
+    spurious = not bool(_inside(start, end - start, *own).all())
+    return Misplaced(reach, spurious, spurious or any(len(_read(*t, maps, pages)[0]) for t in _tables(cargo)))
+
+
+def _tables(cargo: Cargo) -> Iterator[tuple[U64s, U64s]]:
+    """(address, order) of the first and the last place that a table of each order can take."""
+    place = cargo.scenario.placement.metadata
+    for order in range(len(Tables().orders)):
+        at = np.array([place, place + cargo.table_room - PAGE], dtype=np.uint64)
+        yield at, np.full_like(at, order)
 
 
 def _read(at: U64s, order: U64s, maps: tuple[MemoryMap, MemoryMap], pages: tuple[int, int]) -> tuple[U64s, U64s]:

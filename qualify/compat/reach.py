@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qualify.compat.cargo import Cargo, Consignment
-from qualify.scenario import Blocks, Memfd, Scenario, folio_addresses
+from qualify.compat.cargo import Cargo, Consignment, Item
+from qualify.scenario import Blocks, KhoTest, Memfd, ReserveMem, Scenario, folio_addresses
 
 __all__ = ["SECTION", "Cover", "Reach", "Tables", "beyond_ram", "full", "nothing", "reach"]
 
@@ -26,12 +26,16 @@ Understands = Callable[[npt.NDArray[np.uint64], npt.NDArray[np.uint64]], Mask]
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """How much of one object's contents is reserved. `first` and `later`: a file's first, a later folio is not."""
+    """How much of one object's contents is reserved.
+
+    `first` and `later`: a file's first, a later folio is not. `behind`: folios behind the first that is not, are.
+    """
 
     whole: bool = True
     any: bool = True
     first: bool = False
     later: bool = False
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,19 @@ class Reach:
 
 def full(cargo: Cargo) -> Reach:
     """Everything that was preserved is reserved."""
-    return Reach((Cover(),) * len(cargo.items))
+    return Reach(tuple(Cover(any=_has_contents(item)) for item in cargo.items))
 
 
 def nothing(cargo: Cargo) -> Reach:
     """Nothing is reserved."""
     none = Cover(whole=False, any=False, first=True, later=True)
-    covers = tuple(Cover(any=False) if isinstance(i.model, Memfd) and not i.model.size else none for i in cargo.items)
+    covers = tuple(none if _has_contents(item) else Cover(any=False) for item in cargo.items)
     return Reach(covers, (Tables(False, _NO_ORDERS),))
+
+
+def _has_contents(item: Item) -> bool:
+    """Whether the object has memory beside its tables."""
+    return bool(item.model.size) if isinstance(item.model, Memfd) else isinstance(item.model, ReserveMem | KhoTest)
 
 
 def reach(cargo: Cargo, sent: Consignment, understands: Understands, *, page_size: int, narrow: bool = False) -> Reach:
@@ -90,12 +99,14 @@ def reach(cargo: Cargo, sent: Consignment, understands: Understands, *, page_siz
 def _cover(cargo: Cargo, index: int, mask: Mask, page_size: int) -> Cover:
     model = cargo.items[index].model
     if not len(mask):
-        return Cover()
+        return Cover(any=False)
     if isinstance(model, Memfd):
         rows = mask.reshape(-1, len(folio_addresses(model, 0, page_size)))
         first = ~rows[:, 0]
         later = ~rows[:, 1:].all(axis=1) & ~first
-        return Cover(bool(mask.all()), bool(mask.any()), bool(first.any()), bool(later.any()))
+        seen = np.logical_or.accumulate(~rows, axis=1)  # from the first that is not reserved on
+        behind = bool((rows & seen).any())
+        return Cover(bool(mask.all()), bool(mask.any()), bool(first.any()), bool(later.any()), behind)
     return Cover(bool(mask.all()), bool(mask.any()))
 
 

@@ -12,7 +12,7 @@ from qualify.compat.profile import Part
 from qualify.compat.rules import reason
 from qualify.compat.stage import NONE, WARNED, Desk, Fate, Option, listed, react
 from qualify.model import Reason, Verdict
-from qualify.scenario import KhoTest, ReserveMem
+from qualify.scenario import KhoTest, ReserveMem, fits_afresh
 from qualify.schema import Condition, FdtNode, FdtProperty, Format, Reaction
 
 __all__ = ["metadata_options", "region_options", "test_options"]
@@ -28,7 +28,26 @@ def region_options(desk: Desk) -> tuple[Option, ...]:
         if option.panic:
             return (option,)
         fates += option.fates
-    return (Option(fates=tuple(fates)),)
+    return (Option(fates=_squeezed(desk, fates)),)
+
+
+def _squeezed(desk: Desk, fates: list[Fate]) -> tuple[Fate, ...]:
+    """Regions allocated afresh come out of scratch; one that does not fit is refused, which no cold boot would do."""
+    part = desk.target.get("reserve-mem")
+    regions = {f.index: m for f in fates if isinstance(m := desk.cargo.items[f.index].model, ReserveMem)}
+    afresh = [f for f in fates if f.verdict is Verdict.LOST and part is not None and regions[f.index].target_asks]
+    sizes = [regions[f.index].wanted_size for f in afresh]
+    room = dict(zip((f.index for f in afresh), fits_afresh(desk.cargo.scenario, sizes), strict=True))
+    return tuple(f if room.get(f.index, True) else _no_room(desk, part, f) for f in fates)
+
+
+def _no_room(desk: Desk, part: Part | None, fate: Fate) -> Fate:
+    item = desk.cargo.items[fate.index]
+    why = reason("RSV006", "reserve-mem", "scratch has no room for the region: ENOMEM, and there is no region at all")
+    assert part is not None
+    option = react(desk, part, Condition.NO_ROOM, Reaction.REFUSE_ENOMEM, [item])
+    got = option.fates[0]
+    return Fate(fate.index, got.verdict, got.consequences | fate.consequences | WARNED, (*fate.reasons, why))
 
 
 def _region(desk: Desk, item: Item) -> Option:
@@ -51,13 +70,16 @@ def _region(desk: Desk, item: Item) -> Option:
         return _fresh(desk, part, Condition.INCOMPATIBLE, item, why)
     for grade, met in ((Grade.MALFORMED, Condition.MALFORMED), (Grade.MISSING, Condition.MISSING)):
         if found := meeting.of(grade):
-            return _fresh(desk, part, met, item, reason("RSV002", "reserve-mem", listed(found)))
+            # the one thing that reserve_mem_kho_revive() says nothing about is a property
+            silent = all(g.where.startswith("property") for g in found)
+            why = reason("RSV002", "reserve-mem", listed(found))
+            return _fresh(desk, part, met, item, why, silent=silent)
     return _asked(desk, part, meeting, item, region)
 
 
 def _asked(desk: Desk, part: Part, meeting: Meeting, item: Item, region: ReserveMem) -> Option:
     """reserve_mem_kho_revive(): size, then alignment, then the address is taken on trust."""
-    size = region.size if region.target_size is None else region.target_size
+    size = region.wanted_size
     align = max(region.align if region.target_align is None else region.target_align, _SMP_CACHE_BYTES)
     start, held = _node_values(meeting, region)
     why: tuple[Reason, ...] = ()
@@ -99,9 +121,9 @@ def _properties(form: Format) -> Iterator[FdtProperty]:
     yield from node.properties if node is not None else ()
 
 
-def _fresh(desk: Desk, part: Part, met: Condition, item: Item, *why: Reason) -> Option:
+def _fresh(desk: Desk, part: Part, met: Condition, item: Item, *why: Reason, silent: bool = False) -> Option:
     option = react(desk, part, met, Reaction.FRESH_ALLOCATION, [item], *why)
-    if met is not Condition.ABSENT or option.panic:
+    if option.panic or not (silent or met is Condition.ABSENT):
         return option
     return Option(fates=tuple(Fate(f.index, f.verdict, f.consequences - WARNED, f.reasons) for f in option.fates))
 
@@ -158,7 +180,7 @@ def test_options(desk: Desk) -> tuple[Option, ...]:
         return (Option(),)
     if part is None or meeting.match is Match.NO_READER:
         return (Option(fates=desk.lost(items, reason("TST003", "kho-test", "the target has no kho_test"))),)
-    if not desk.cargo.scenario.target.kho:
+    if not desk.cargo.scenario.target.kho and not part.traits["reads-when-off"]:
         return (Option(fates=desk.lost(items, reason("OPS008", "kho-test", "the target runs without kho=on"))),)
     if not desk.tables.root or any(g.where == "carrier:subtree" for g in meeting.gaps):
         why = reason("TST003", "kho-test", "the subtree is not found: kho_test saves afresh")

@@ -11,7 +11,7 @@ from qualify.compat.meeting import Gap, Meeting
 from qualify.compat.profile import Part
 from qualify.compat.reach import Cover, Tables
 from qualify.model import Consequence, Reason, Verdict
-from qualify.scenario import Memfd, ReserveMem
+from qualify.scenario import ReserveMem
 from qualify.schema import Condition, Reaction, Schema
 
 __all__ = ["LEAKED", "NONE", "WARNED", "Desk", "Fate", "Option", "listed", "react"]
@@ -65,8 +65,8 @@ class Desk:
         return tuple(items[i] for i in self.sent.handed if not components or items[i].component in components)
 
     def leaked(self, item: Item) -> frozenset[Consequence]:
-        """LEAKED if any of the object's memory was reserved."""
-        held = self.covers[item.index].any if isinstance(item.model, Memfd | ReserveMem) else False
+        """LEAKED if any of the object's memory was reserved: contents, and the tables that lead to them."""
+        held = self.covers[item.index].any
         if not isinstance(item.model, ReserveMem):
             held = held or self.tables.pages
         return LEAKED if held else NONE

@@ -28,12 +28,11 @@ def garbage(desk: Desk, why: Reason) -> tuple[Turn, ...]:
     )
 
 
-def _all_refused(desk: Desk, why: Reason, culprit: int = -1) -> Option:
-    """Every open of the device fails: all sessions and files."""
+def _all_refused(desk: Desk, why: Reason) -> Option:
+    """Every open of the device fails: all sessions and files. An empty session can be the only one that is hit."""
     found = desk.handed("luo-session", "memfd")
-    only = _OPEN_FAILS - {Consequence.BLAST_RADIUS}
-    fates = (Fate(i.index, Verdict.REFUSED, only if i.index == culprit else _OPEN_FAILS, (why,)) for i in found)
-    return Option(fates=tuple(fates))
+    more = _OPEN_FAILS if len(found) > 1 else _OPEN_FAILS - {Consequence.BLAST_RADIUS}
+    return Option(fates=tuple(Fate(i.index, Verdict.REFUSED, more, (why,)) for i in found))
 
 
 def session_entries(desk: Desk) -> tuple[Turn, ...]:
@@ -126,7 +125,7 @@ def file_step(desk: Desk, handler: bool) -> tuple[Turn, ...]:
 def _no_handler(desk: Desk, part: Part, files: tuple[Item, ...], why: Reason) -> tuple[Turn, ...]:
     """What luo_file_deserialize() makes of a file whose string nobody knows."""
     if part.on(Condition.NO_HANDLER, Reaction.OPEN_FAILS) is Reaction.OPEN_FAILS:
-        return stop(_all_refused(desk, why, culprit=files[0].index))
+        return stop(_all_refused(desk, why))
     fates = tuple(Fate(i.index, Verdict.REFUSED, desk.leaked(i), (why,)) for i in files)
     return (Turn(fates=fates),)
 

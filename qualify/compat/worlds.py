@@ -19,7 +19,7 @@ from qualify.compat.profile import Part, Profile
 from qualify.compat.reach import SECTION, Reach, beyond_ram, full, nothing, reach
 from qualify.compat.rules import reason
 from qualify.model import Consequence, Reason
-from qualify.scenario import ReserveMem
+from qualify.scenario import ReserveMem, room_beside_image, spare_early
 from qualify.schema import ChunkListMap, Condition, Reaction
 
 __all__ = ["End", "World", "worlds"]
@@ -67,10 +67,9 @@ def worlds(cargo: Cargo, sent: Consignment, source: Profile, target: Profile, me
     if crash:
         text = "the handover lies outside the memory that the crash kernel knows"
         return (World(End.PANIC, reasons=(reason("OPS007", "kho", text),)),)
-    left = sum(region.size for region in scenario.host.scratch) - scenario.target.image
-    if scenario.target.early_memory > left:
-        need = scenario.target.early_memory >> 20
-        text = f"{need} MiB are needed before the map is read, {max(left, 0) >> 20} MiB of scratch are left"
+    if spare_early(scenario) is None:
+        need, left = scenario.target.early_memory >> 20, sum(room_beside_image(scenario) or ()) >> 20
+        text = f"{need} MiB are needed before the map is read, {left} MiB of scratch are left"
         return (World(End.PANIC, reasons=(reason("OPS010", "kho", text),)),)
     broken = _broken_subtrees(meeting)
     found = _map(cargo, sent, source, target, meeting)
@@ -235,7 +234,10 @@ def _other_pages(cargo: Cargo, sent: Consignment, meeting: Meeting, pages: tuple
         why = (reason("KHO011", "kho", f"{text}: the map names addresses beyond RAM"),)
         return (World(End.PANIC, reasons=why),)
     why = (reason("KHO011", "kho", text),)
+    alive = World(End.ALIVE, "all that the misread map names is RAM", found.reach, reasons=why)
+    spurious = dataclasses.replace(alive, consequences=_SPURIOUS)
     return (
         World(End.PANIC, "a bit behind those that were written names a page beyond RAM", reasons=why),
-        World(End.ALIVE, "all that the misread map names is RAM", found, consequences=_SPURIOUS, reasons=why),
+        *((alive,) if not found.spurious else ()),
+        *((spurious,) if found.maybe_spurious else ()),
     )

@@ -49,7 +49,10 @@ def judge(observation: MachineObservation, evidence: Evidence) -> Outcome:
         status=Status.DONE,
         evidence=evidence,
         objects=objects,
-        consequences=observation.consequences.union(*(o.consequences for o in seen)),
+        # a dead machine holds no memory and refuses nobody
+        consequences=frozenset()
+        if observation.panic
+        else observation.consequences.union(*(o.consequences for o in seen)),
         detail=observation.panic,
         log=observation.log,
         timings=dict(observation.timings),

@@ -11,7 +11,7 @@ from qualify.machine.memory import PhysicalMemory
 from qualify.machine.reserved import KernelPanicError, Reserved
 from qualify.machine.view import DirectMap
 from qualify.model import Consequence
-from qualify.scenario import Scenario
+from qualify.scenario import Scenario, fits_afresh
 from qualify.schema import Format
 from qualify.wire import fdt
 from qualify.wire.properties import read_number
@@ -36,6 +36,7 @@ class Booting:
         self._root: fdt.Node | None = None
         self._scratch = Intervals.empty()
         self._consequences: set[Consequence] = set()
+        self._afresh: list[int] = []  # bytes allocated out of scratch for regions that were not revived
 
     def _known_ram(self) -> Intervals:
         if self.scenario.target.kind != "crash":
@@ -74,6 +75,13 @@ class Booting:
             return None
         except WireError as error:
             raise KernelPanicError(f"while reading a device tree: {error}") from None
+
+    def allocate_early(self, size: int) -> bool:
+        """Whether memblock finds `size` bytes in one piece: after a handover out of scratch only, else anywhere."""
+        if self.accepted and not fits_afresh(self.scenario, [*self._afresh, size])[-1]:
+            return False
+        self._afresh.append(size)
+        return True
 
     @property
     def accepted(self) -> bool:

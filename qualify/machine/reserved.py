@@ -73,6 +73,12 @@ class Reserved:
         self.taken[index[good & known]] = True
         return good, orders
 
+    def lose(self, addresses: U64) -> None:
+        """Pages that were restored and that their owner then forgot: as good as never restored."""
+        if len(self.heads):
+            index = np.minimum(np.searchsorted(self.heads, addresses), len(self.heads) - 1)
+            self.taken[index[self.heads[index] == addresses]] = False
+
     def still_holds(self, blocks: Blocks) -> bool:
         """Whether any of `blocks` is reserved and was not restored."""
         if not len(blocks) or not len(self.heads):

@@ -14,7 +14,7 @@ from qualify.machine.kernel import ORDER_OF_SUBTREES
 from qualify.machine.preserving import Preserving
 from qualify.machine.source_luo import LuoWriter
 from qualify.machine.source_small import write_kho_test, write_metadata, write_reserve_mem
-from qualify.scenario import Flb, KhoTest, ReserveMem, Session
+from qualify.scenario import Flb, KhoTest, ReserveMem, Session, room_beside_image
 from qualify.schema import ChunkListMap, Format
 from qualify.wire import chunklist, fdt, radix
 from qualify.wire.chunklist import Blocks
@@ -49,9 +49,10 @@ class SourceKernel(Preserving):
         actions = self.scenario.source
         if not actions.kho or actions.load != "kexec_file_load" or self.scenario.target.kind == "crash":
             return ""  # only kho_locate_mem_hole() insists on scratch, and not for crash images
-        largest = max((r.size for r in self.scenario.host.scratch), default=0)
-        if max(self.scenario.target.image, _SCRATCH_ALIGN) > largest:
-            return f"kexec_file_load: no scratch region holds {self.scenario.target.image} bytes of kernel and initrd"
+        if room_beside_image(self.scenario) is None or not any(
+            r.size >= _SCRATCH_ALIGN for r in self.scenario.host.scratch
+        ):
+            return "kexec_file_load: no hole in scratch for kernel, initrd or the scratch array"
         return ""
 
     def _passes(self) -> bool:
@@ -94,7 +95,7 @@ class SourceKernel(Preserving):
 
     def _map_is_final(self) -> bool:
         when = self.kernel.trait("kho", "finalise")
-        if when != "at-reboot":
+        if when != "at-reboot" or self.scenario.source.finalise == "by-hand":
             return True
         return self._luo_runs() and self.scenario.target.kind == _REACHED_REBOOT
 

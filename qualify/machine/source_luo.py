@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,12 @@ class LuoWriter:
         at = self.pages.preserve()
         tables: dict[str, int] = {}  # component -> address of its table, 0 for none
         order = [c for c in ("luo-session", "luo-flb") if self.kernel.written(c) is not None]
-        made = {c: self._pages_at_boot(c) for c in order}
+        made: dict[str, tuple[int, ...]] = {}
+        held: dict[str, npt.NDArray[np.uint64]] = {}
+        for component in order:
+            mark = self.pages.mark()
+            made[component] = self._pages_at_boot(component)
+            held[component] = self.pages.since(mark)
         entries = {"luo-session": self._sessions(sessions), "luo-flb": self._flbs(flbs)}
         for component in order:
             form = self.kernel.written(component)
@@ -60,11 +66,21 @@ class LuoWriter:
             extra: dict[str, Value] = (
                 {"pgcnt": form.container.pages} if form.container and form.container.kind == "array" else {}
             )
+            mark = self.pages.mark()
             where = made[component] or self.kernel.table(form).allocate(self.pages.preserve, len(rows))
             tables[component] = self.kernel.table(form).encode(self.memory, where, rows, extra)
+            shared = np.concatenate([held[component], self.pages.since(mark)])
+            for owner in sessions if component == "luo-session" else flbs:
+                self._holds(owner.object_id, shared)
         blob = self._root_fdt(root, tables) if root.fdt is not None else self._root_struct(root, tables)
         self.memory.write(at, blob)
         return at, len(blob)
+
+    def _holds(self, object_id: str, blocks: npt.NDArray[np.uint64]) -> None:
+        """Memory that stays reserved as long as nobody takes this object back, and others with it."""
+        offer = self.source.offers[object_id]
+        if offer.offered:
+            self.source.offers[object_id] = replace(offer, blocks=np.concatenate([offer.blocks, blocks]))
 
     def _pages_at_boot(self, component: str) -> tuple[int, ...]:
         """Arrays are allocated at boot; blocks when there is something to hold."""
@@ -144,10 +160,10 @@ class LuoWriter:
                 object_id = session.file_id(file)
                 self.source.offers[object_id] = Offer(object_id, offered=False, refused=refused)
                 continue
+            if not pages:  # allocated with the first file
+                pages = table.allocate(self.pages.preserve, 0)
             mark, extra = self.pages.mark(), []
             for index in range(file.count):
-                if not pages:  # allocated with the first file
-                    pages = table.allocate(self.pages.preserve, 0)
                 row, blocks = self._memfd(memfd, session, file, number, number * file.count + index, file.token + index)
                 extra.append(blocks)
                 self.source.truth.tokens.add((session.object_id, number, file.token + index))

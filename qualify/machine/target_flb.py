@@ -11,7 +11,7 @@ from qualify.machine.observe import compare, text_of, with_leak
 from qualify.machine.reserved import KernelPanicError
 from qualify.model import Interface, ObjectObservation, Reply
 from qualify.scenario import Flb
-from qualify.schema import Format
+from qualify.schema import Condition, Format
 from qualify.wire.structs import Value
 
 if TYPE_CHECKING:
@@ -21,22 +21,29 @@ __all__ = ["read_flb"]
 
 
 def read_flb(target: Booting, luo: IncomingLuo, flb: Flb) -> ObjectObservation:
-    """liveupdate_flb_get_incoming(): found by name, or the answer of a cold boot."""
+    """liveupdate_flb_get_incoming(): given by name, or not found in a table, or the answer of a cold boot."""
     kernel = target.kernel
-    lost = ObjectObservation(flb.object_id, "luo-flb", Interface.FLB, Reply.AS_COLD, "ENOENT")
+    lost = ObjectObservation(flb.object_id, "luo-flb", Interface.FLB, Reply.AS_COLD, notes=("no FLB data came in",))
     forms = kernel.readable("luo-flb")
-    asks = any(kernel.has(c) for c in kernel.component("luo-flb").bound_to)
-    if not forms or not asks or not luo.enabled or not target.scenario.target.liveupdate:
-        return with_leak(target, lost) if target.accepted else lost
-    if not luo.flbs_at:
-        return lost
+    bound = kernel.component("luo-flb").bound_to
+    asks = not bound or any(kernel.has(c) for c in bound)
+    if not forms or not asks or not luo.enabled or not target.scenario.target.liveupdate or not luo.flbs_at:
+        return with_leak(target, lost)
     wanted = flb.target_name or flb.name
     try:
         entries = kernel.table(forms[0]).decode(target.view, luo.flbs_at)
         entry = next((e for e in entries if text_of(e["name"]) == wanted), None)
     except WireError as error:
         raise KernelPanicError(f"while reading the FLB table: {error}") from None
-    return _given(target, forms[0], flb, entry) if entry is not None else lost
+    if entry is not None:
+        return _given(target, forms[0], flb, entry)
+    errno = kernel.reaction("luo-flb", Condition.NOT_FOUND).errno
+    if not errno:
+        return with_leak(target, lost)
+    note = f"no '{wanted}' in the table"
+    return with_leak(
+        target, ObjectObservation(flb.object_id, "luo-flb", Interface.FLB, Reply.REFUSED, errno, notes=(note,))
+    )
 
 
 def _given(target: Booting, form: Format, flb: Flb, entry: dict[str, Value]) -> ObjectObservation:

@@ -26,7 +26,7 @@ U64 = npt.NDArray[np.uint64]
 def read_kho_test(target: Booting, test: KhoTest, enabled: bool) -> ObjectObservation:
     """kho_test_init() and kho_test_restore(): restored, refused, or saved afresh as on a cold boot."""
     lost = ObjectObservation(test.object_id, "kho-test", Interface.KHO_TEST, Reply.AS_COLD)
-    if not enabled or not target.kernel.has("kho-test"):
+    if not target.kernel.has("kho-test") or not (enabled or target.kernel.trait("kho-test", "reads-when-off")):
         return with_leak(target, lost)
     forms = target.kernel.readable("kho-test")
     if not forms:

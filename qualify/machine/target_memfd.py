@@ -60,17 +60,17 @@ def retrieve_files(
                 if (session.object_id, number, token) not in target.truth.tokens:
                     continue  # the source refused it
                 if number not in incoming:
-                    seen.append(_no_session(target, object_id))
+                    seen.append(_no_session(object_id))
                 else:
                     there = tokens[number].get(token)
                     seen.append(_retrieve_one(target, session, file, object_id, number, token, there))
-        if seen:
-            found[object_id] = _worst(seen)
+        if seen:  # what leaked shows once all files of a run have been asked for
+            found[object_id] = with_leak(target, _worst(seen))
 
 
-def _no_session(target: Booting, object_id: str) -> ObjectObservation:
-    lost = ObjectObservation(object_id, "memfd", Interface.RETRIEVE_SESSION, Reply.AS_COLD, "ENOENT")
-    return with_leak(target, replace(lost, notes=("no such session",)))
+def _no_session(object_id: str) -> ObjectObservation:
+    notes = ("no such session",)
+    return ObjectObservation(object_id, "memfd", Interface.RETRIEVE_SESSION, Reply.AS_COLD, "ENOENT", notes=notes)
 
 
 def _badness(seen: ObjectObservation) -> int:
@@ -104,9 +104,10 @@ def _retrieve_one(
     got = _retrieve(target, there, file) if there is not None else ("ENOENT", "not in the session's list of files")
     if isinstance(got, tuple):
         errno, note = got
-        more = () if there is None else (Consequence.NOT_RETRYABLE,)
-        seen = ObjectObservation(object_id, "memfd", Interface.RETRIEVE_FD, Reply.REFUSED, errno, notes=(note,))
-        return with_leak(target, seen, *more)
+        once = frozenset() if there is None else frozenset({Consequence.NOT_RETRYABLE})
+        return ObjectObservation(
+            object_id, "memfd", Interface.RETRIEVE_FD, Reply.REFUSED, errno, consequences=once, notes=(note,)
+        )
     expected = target.truth.contents(f"{session.object_id}/{number}/{token:#x}", file.size, file.holes)
     try:
         properties = _properties(target, file, expected, got)
@@ -125,8 +126,18 @@ def _retrieve(target: Booting, there: IncomingFile, file: Memfd) -> _File | tupl
     except WireError as error:
         raise KernelPanicError(f"memfd_luo_retrieve: {error}") from None
     values = {name: v for name, v in raw.items() if isinstance(v, int)}
+    got = _rebuild(target, form, values, "seals" in codec, file)
+    target.reserved.restore(np.array([there.data], np.uint64))  # kho_restore_free() of the descriptor, come what may
+    return got
+
+
+def _rebuild(
+    target: Booting, form: Format, values: dict[str, int], has_seals: bool, file: Memfd
+) -> _File | tuple[str, str]:
+    """memfd_luo_retrieve() once it has the descriptor. What it gave up on stays reserved."""
+    kernel = target.kernel
     seals = values.get("seals", int(kernel.trait("memfd", "unsealed-as")))
-    if "seals" in codec and seals & ~int(kernel.trait("memfd", "known-seals")):
+    if has_seals and seals & ~int(kernel.trait("memfd", "known-seals")):
         return kernel.reaction("memfd", Condition.UNKNOWN_FLAGS).errno, f"unknown seals {seals:#x}"
     if seals & SEALS["exec"]:
         seals |= int(kernel.trait("memfd", "exec-seal-adds"))
@@ -138,7 +149,6 @@ def _retrieve(target: Booting, there: IncomingFile, file: Memfd) -> _File | tupl
         if isinstance(listed, tuple):
             return listed
         pages = listed
-    target.reserved.restore(np.array([there.data], np.uint64))
     return _File(form, size, position, seals, pages)
 
 
@@ -164,6 +174,8 @@ def _folios(target: Booting, form: Format, values: dict[str, int], most: int) ->
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         why = f"unable to restore folio at physical address {int(addresses[first]):#x}"
+        if kernel.trait("memfd", "rest-after-error") == "leaked":
+            target.reserved.lose(addresses[first + 1 :])
         if first == 0 or kernel.trait("memfd", "folio-error") == "any":
             return kernel.reaction("memfd", Condition.UNRESTORABLE_PAGE).errno, why
         target.log.append(f"memfd: {why}; answered 0 all the same")

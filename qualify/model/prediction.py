@@ -22,11 +22,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One verdict that can happen; `condition` is '' when nothing else can."""
+    """One verdict that can happen; `condition` is '' when nothing else can.
+
+    `consequences` can come with it, `certain` of them do whenever it happens.
+    """
 
     verdict: Verdict
     condition: str = ""
     consequences: frozenset[Consequence] = frozenset()
+    certain: frozenset[Consequence] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

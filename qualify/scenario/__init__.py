@@ -23,6 +23,7 @@ from qualify.scenario.placement import (
     session_files,
     split_range,
 )
+from qualify.scenario.scratch import fits_afresh, room_beside_image, spare_early
 
 __all__ = [
     "DATA",
@@ -43,11 +44,14 @@ __all__ = [
     "SourceActions",
     "TargetActions",
     "file_blocks",
+    "fits_afresh",
     "folio_addresses",
     "kho_test_blocks",
     "library",
     "load_scenarios",
     "reserve_blocks",
+    "room_beside_image",
     "session_files",
+    "spare_early",
     "split_range",
 ]

@@ -41,11 +41,15 @@ class Host(Frozen):
 
 
 class SourceActions(Frozen):
-    """What the operator does on the source."""
+    """What the operator does on the source.
+
+    `finalise`: in-time - as each release needs it: debugfs out/finalize before the load up to 6.18, nothing later.
+    late - the same after the load. by-hand - out/finalize before the load wherever a release has it.
+    """
 
     kho: bool = True
     liveupdate: bool = True
-    finalise: Literal["in-time", "late"] = "in-time"  # late: after the target was loaded
+    finalise: Literal["in-time", "late", "by-hand"] = "in-time"
     load: Literal["kexec_file_load", "kexec_load"] = "kexec_file_load"
 
 
@@ -57,7 +61,8 @@ class TargetActions(Frozen):
     kind: Literal["normal", "crash"] = "normal"
     page_size: int | None = None
     without: tuple[str, ...] = ()
-    image: Size = 48 << 20  # kernel and initrd, loaded into scratch by the source
+    image: Size = 18 << 20  # what the kernel needs to unpack itself (init_size), loaded into scratch by the source
+    initrd: Size = 30 << 20  # loaded into scratch too, in one piece of its own
     early_memory: Size = 16 << 20  # allocated before the memory map has been read
 
 

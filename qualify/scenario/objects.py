@@ -75,6 +75,11 @@ class ReserveMem(Frozen):
         return f"reserve_mem/{self.name}"
 
     @property
+    def wanted_size(self) -> int:
+        """Bytes that the target asks for."""
+        return self.size if self.target_size is None else self.target_size
+
+    @property
     def component(self) -> str:
         return "reserve-mem"
 

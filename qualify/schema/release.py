@@ -37,6 +37,7 @@ class Condition(enum.StrEnum):
     SIZE_DIFFERS = "size-differs"
     MISALIGNED = "misaligned"
     NOT_FOUND = "not-found"  # no entry of that name
+    NO_ROOM = "no-room"  # what is allocated instead does not fit
     FULL = "full"  # writer: the container is full
 
 

@@ -91,7 +91,7 @@ def test_other_page_size(pages: tuple[int, int], expected: bool | None) -> None:
         kind="chunk-list", header="khoser_mem_chunk_hdr", entry="khoser_mem_bitmap_ptr", bitmap_bytes=4096
     )
     found = other_page_size(cargo, Consignment((None,)), (bitmaps, bitmaps), pages, 1 << 30)
-    assert (found if found is None else found.covers[0].whole) == expected
+    assert (found if found is None else found.reach.covers[0].whole) == expected
 
 
 def test_consignment_of_the_library() -> None:
