@@ -57,7 +57,7 @@ def test_check_says_which_objects_and_why() -> None:
         "-----------------  ---------  -----------------------------------\n"
         "reserve_mem/alpha  RESTORED\n"
         "session/qual       REFUSED    blast-radius, leaked, not-retryable\n"
-        "memfd/qual/0x1a    REFUSED    leaked, not-retryable\n"
+        "memfd/qual/0x1a    REFUSED    blast-radius, leaked, not-retryable\n"
         "\n"
         "LUO008 No handler for a file: every open fails\n"
         "  luo-file: nobody registered for 'memfd-v2': every open answers EIO\n"
