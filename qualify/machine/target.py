@@ -27,6 +27,7 @@ from qualify.scenario import Flb, KexecMetadata, KhoTest, ReserveMem, Session, s
 from qualify.schema import ChunkListMap, Condition, Format, Reaction
 from qualify.wire import chunklist, fdt, radix
 from qualify.wire.chunklist import Blocks
+from qualify.wire.memory import SECTION_BYTES
 from qualify.wire.properties import read_number
 
 __all__ = ["TargetKernel"]
@@ -34,7 +35,6 @@ __all__ = ["TargetKernel"]
 _T = TypeVar("_T")
 
 _EARLY_REMAP = 256 << 10  # early_memremap() maps up to NR_FIX_BTMAPS (64) pages
-_SECTION = 128 << 20  # struct pages exist for whole sections of this many bytes (SECTION_SIZE_BITS = 27 on x86-64)
 
 
 class TargetKernel(Booting):
@@ -167,8 +167,8 @@ class TargetKernel(Booting):
 
     def _check_struct_pages(self, blocks: Blocks) -> None:
         sections = Intervals.of(
-            self.view.known.starts // np.uint64(_SECTION) * np.uint64(_SECTION),
-            -(-self.view.known.ends.astype(np.int64) // _SECTION).astype(np.uint64) * np.uint64(_SECTION),
+            self.view.known.starts // np.uint64(SECTION_BYTES) * np.uint64(SECTION_BYTES),
+            -(-self.view.known.ends.astype(np.int64) // SECTION_BYTES).astype(np.uint64) * np.uint64(SECTION_BYTES),
         )
         outside = ~sections.contains(blocks[:, 0])
         if outside.any():

@@ -15,7 +15,7 @@ import numpy as np
 from qualify.errors import CountError, CycleError
 from qualify.schema import ChunkListMap
 from qualify.wire.bits import set_bits
-from qualify.wire.memory import Allocate, MemoryReader, MemoryWriter
+from qualify.wire.memory import SECTION_BYTES, Allocate, MemoryReader, MemoryWriter
 from qualify.wire.structs import StructCodec
 
 __all__ = ["BitmapWriter", "Blocks", "decode", "encode", "most_blocks"]
@@ -23,7 +23,6 @@ __all__ = ["BitmapWriter", "Blocks", "decode", "encode", "most_blocks"]
 Blocks = np.ndarray[tuple[int, int], np.dtype[np.uint64]]
 
 _BATCH = 1 << 20  # bytes of bitmaps looked at together
-_SECTION = 128 << 20  # struct pages exist for whole sections of this many bytes
 
 
 class BitmapWriter(Protocol):
@@ -77,7 +76,7 @@ def encode(
 
 def most_blocks(ram_bytes: int, page_size: int, orders: int = 64) -> int:
     """How many different blocks of any order `ram_bytes` can hold, with room for RAM that ends within a section."""
-    return 2 * (ram_bytes // page_size) + 2 * (_SECTION // page_size) + orders
+    return 2 * (ram_bytes // page_size) + 2 * (SECTION_BYTES // page_size) + orders
 
 
 def decode(

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
 
-from qualify.errors import EncodeError
 from qualify.wire._fdt_edit import Editor
 from qualify.wire._fdt_node import (
     BEGIN_NODE,
@@ -58,16 +56,9 @@ __all__ = [
     "check_header",
     "decode",
     "encode_sequential",
-    "getprop_u32_native",
-    "getprop_u64_native",
     "node_check_compatible",
     "prop_string",
-    "prop_u32_native",
-    "prop_u64_native",
 ]
-
-_U64_NATIVE: Final = struct.Struct("<Q")
-_U32_NATIVE: Final = struct.Struct("<I")
 
 
 def encode_sequential(root: Node, *, buffer_size: int = 4096) -> bytes:
@@ -263,35 +254,6 @@ def node_check_compatible(node: Node, wanted: str) -> int:
     if value is None:
         return -1
     return 0 if wanted.encode("utf-8", "surrogateescape") in value.split(b"\0") else 1
-
-
-def getprop_u64_native(node: Node, name: str) -> int | None:
-    """A little-endian u64, or None if the property is absent or not of 8 bytes (kernels refuse both alike)."""
-    value = node.get(name)
-    return None if value is None or len(value) != 8 else int.from_bytes(value, "little")
-
-
-def getprop_u32_native(node: Node, name: str) -> int | None:
-    """A little-endian u32, or None if the property is absent or not of 4 bytes."""
-    value = node.get(name)
-    return None if value is None or len(value) != 4 else int.from_bytes(value, "little")
-
-
-def prop_u64_native(value: int) -> bytes:
-    """The payload of fdt_property(…, &u64, 8) on a little-endian machine; raises EncodeError out of range."""
-    return _pack_native(_U64_NATIVE, value)
-
-
-def prop_u32_native(value: int) -> bytes:
-    """The payload of fdt_property(…, &u32, 4) on a little-endian machine; raises EncodeError out of range."""
-    return _pack_native(_U32_NATIVE, value)
-
-
-def _pack_native(layout: struct.Struct, value: int) -> bytes:
-    try:
-        return layout.pack(value)
-    except struct.error as error:
-        raise EncodeError(f"{value} does not fit in {layout.size} bytes") from error
 
 
 def prop_string(text: str) -> bytes:

@@ -8,9 +8,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Allocate", "Array", "MemoryReader", "MemoryWriter"]
+__all__ = ["SECTION_BYTES", "Allocate", "Array", "MemoryReader", "MemoryWriter"]
 
 Array = npt.NDArray[np.uint8]
+
+# struct pages exist for whole sections (SECTION_SIZE_BITS = 27 on x86-64), also behind the end of RAM
+SECTION_BYTES = 128 << 20
 
 
 class MemoryReader(Protocol):

@@ -13,7 +13,6 @@ from qualify.machine.intervals import Intervals
 from qualify.machine.memory import PhysicalMemory
 from qualify.scenario import Flb, Folio, Host, KexecMetadata, KhoTest, Memfd, Region, ReserveMem, Scenario, Session
 from qualify.scenario.model import PreservedObject
-from qualify.wire import fdt
 from qualify.wire.chunklist import Blocks
 from qualify.wire.memory import Array
 from tests.wire.golden import PAGE, Golden, contents_of
@@ -25,20 +24,18 @@ def number(text: str) -> int:
     return int(text, 16)
 
 
+def kho_test_number(real: Golden, name: str) -> int:
+    """A number of the data node; native words."""
+    data = real.tree(real.subtree("kho_test")).child("data")
+    assert data is not None
+    return int.from_bytes(data.get(name) or b"", "little")
+
+
 def kho_test_folios(real: Golden) -> list[tuple[int, int]]:
     """(address, order) in the order of the list."""
-    data = real.tree(real.subtree("kho_test")).child("data")
-    assert data is not None
-    count = fdt.getprop_u32_native(data, "nr_folios")
     raw = b"".join(real.pages[number(p)] for p in real.area("kho_test")["data_pages"])
-    words = np.frombuffer(raw, dtype="<u8")[:count].tolist()
+    words = np.frombuffer(raw, dtype="<u8")[: kho_test_number(real, "nr_folios")].tolist()
     return [(word & ~(PAGE - 1), word & (PAGE - 1)) for word in words]
-
-
-def kho_test_checksum(real: Golden) -> int:
-    data = real.tree(real.subtree("kho_test")).child("data")
-    assert data is not None
-    return fdt.getprop_u32_native(data, "csum") or 0
 
 
 def holes_of(known: dict[str, object]) -> tuple[tuple[int, int], ...]:
@@ -128,7 +125,7 @@ def truth_of(real: Golden) -> GoldenTruth:
         tokens={(f"session/{name}", 0, number(f["token"])) for name, f in real.files()},
         seeds={f"reserve_mem/{r['name']}": number(r["seed"]) for r in real.known.get("reserve_mem", [])},
         last_folio=len(kho_test_folios(real)) - 1,
-        checksum=kho_test_checksum(real),
+        checksum=kho_test_number(real, "csum"),
     )
 
 

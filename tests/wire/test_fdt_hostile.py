@@ -23,7 +23,6 @@ from qualify.wire.fdt import (
     decode,
     encode_sequential,
     prop_string,
-    prop_u64_native,
 )
 
 try:
@@ -36,7 +35,7 @@ TREE = Node(
     "",
     (("compatible", prop_string("memblock-v1")),),
     tuple(
-        Node(name, (("compatible", prop_string("reserve-mem-v1")), ("start", prop_u64_native(0x10000000))))
+        Node(name, (("compatible", prop_string("reserve-mem-v1")), ("start", (0x10000000).to_bytes(8, "little"))))
         for name in ("trace", "pstore")
     ),
 )

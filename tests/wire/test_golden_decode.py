@@ -11,6 +11,7 @@ import pytest
 
 from qualify.schema import ChunkListMap
 from qualify.wire import chunklist, fdt, radix, vmalloc
+from qualify.wire.properties import read_number
 from qualify.wire.structs import StructCodec
 from tests.wire.golden import CAPTURES, PAGE, Golden, golden, in_order
 
@@ -64,13 +65,13 @@ def test_root_fdt_leads_to_map_and_subtrees(real: Golden) -> None:
     assert fdt.node_check_compatible(root, form.fdt.compatible) == 0
     where = form.fdt.prop("memory-map")
     assert where is not None
-    assert fdt.getprop_u64_native(root, where.name) == number(real.index["memory_map"])
+    assert read_number(root, where) == number(real.index["memory_map"])
     template = form.fdt.child("*")
     assert template is not None
     facts = real.index["subtrees"]
     assert {child.name for child in root.children} == set(facts)
     for child in root.children:
-        values = {p.role: fdt.getprop_u64_native(child, p.name) for p in template.properties}
+        values = {p.role: read_number(child, p) for p in template.properties}
         assert values["address"] == number(facts[child.name]["phys"])
         if "size" in values:
             assert values["size"] == facts[child.name]["size"]
@@ -134,7 +135,7 @@ def test_reserve_mem_regions(real: Golden) -> None:
         node = root.child(region["name"])
         assert node is not None
         assert fdt.node_check_compatible(node, template.compatible) == 0
-        values = {p.role: fdt.getprop_u64_native(node, p.name) for p in template.properties}
+        values = {p.role: read_number(node, p) for p in template.properties}
         assert values == {"address": number(region["start"]), "size": region["size"]}
 
 
@@ -158,7 +159,7 @@ def test_luo_root(real: Golden) -> None:
     assert fdt.node_check_compatible(root, form.fdt.compatible) == 0
     count = form.fdt.prop("number")
     assert count is not None
-    assert fdt.getprop_u64_native(root, count.name) == real.index["liveupdate_number"]
+    assert read_number(root, count) == real.index["liveupdate_number"]
     for table, address in ((sessions, "session_header"), (flbs, "flb_header")):
         if table is None:
             assert address not in real.index
@@ -168,7 +169,7 @@ def test_luo_root(real: Golden) -> None:
         assert node is not None
         assert prop is not None
         assert fdt.node_check_compatible(node, table.fdt.compatible) == 0
-        assert fdt.getprop_u64_native(node, prop.name) == number(real.index[address])
+        assert read_number(node, prop) == number(real.index[address])
 
 
 def test_sessions_and_files(real: Golden) -> None:
@@ -273,9 +274,11 @@ def test_kho_test(real: Golden) -> None:
     data = root.child("data")
     assert data is not None
     assert template is not None
-    assert fdt.getprop_u32_native(root, "magic") == form.constants["magic"]
+    magic = form.fdt.prop("magic")
+    assert magic is not None
+    assert read_number(root, magic) == form.constants["magic"]
     roles = {p.role: p for p in template.properties}
-    count = fdt.getprop_u32_native(data, roles["count"].name)
+    count = read_number(data, roles["count"])
     info = data.get(roles["folios"].name)
     assert info is not None
     values = real.kernel.codec(roles["folios"].struct).unpack(info)
