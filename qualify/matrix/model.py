@@ -61,7 +61,10 @@ class ReleaseSelection(_Frozen):
 
 
 class PairRule(enum.StrEnum):
-    """Which of the chosen releases meet. Neighbours are next to each other in the order of the schema."""
+    """Which of the chosen releases meet.
+
+    Neighbours are one version apart. A variant (same version, another configuration) is the neighbour of its base only.
+    """
 
     ALL = "all"
     NEIGHBOURS = "neighbours"

@@ -102,6 +102,9 @@ def _format(form: Format, known: _Known, place: Place) -> Iterator[Problem]:
     if not (form.compatible or form.versioned_by or form.version):
         text = f"format '{form.id}' has neither compatible, versioned_by nor version"
         yield place.problem(("id",), text, "a reader must have something to compare")
+    if form.fdt is not None and form.fdt.compatible != form.compatible:
+        text = f"format '{form.id}': the root says '{form.fdt.compatible}', the format '{form.compatible}'"
+        yield place.problem(("fdt", "compatible"), text, "they are one string, and readers compare it")
     missing = list(_missing_structs(form, known))
     yield from (place.problem(loc, text, hint) for loc, text, hint in missing)
     if not missing:

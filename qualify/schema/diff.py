@@ -84,7 +84,7 @@ def diff_formats(schema: Schema, old: Format, new: Format) -> tuple[Difference, 
     name = new.component
     found = [*_compare(name, DifferenceKind.STRING, _strings(old), _strings(new))]
     found += _compare(name, DifferenceKind.CARRIER, _carrier(old), _carrier(new))
-    found += _compare(name, DifferenceKind.NODE, _nodes(old.fdt), _nodes(new.fdt))
+    found += _compare(name, DifferenceKind.NODE, _tree(old.fdt), _tree(new.fdt))
     found += _diff_layouts(schema, name, _layout_roles(old), _layout_roles(new))
     found += _compare(name, DifferenceKind.MAP, _map(old), _map(new))
     found += _compare(name, DifferenceKind.LIMIT, _limits(old), _limits(new))
@@ -166,9 +166,12 @@ def _carrier(form: Format) -> dict[str, str]:
     return {f"carrier {key}": str(value) for key, value in form.carrier}
 
 
-def _nodes(node: FdtNode | None, path: str = "") -> dict[str, str]:
-    if node is None:
-        return {}
+def _tree(root: FdtNode | None) -> dict[str, str]:
+    """Nodes and properties; the string of the root is that of the format (the loader sees to it) and stands there."""
+    return {} if root is None else _nodes(root.model_copy(update={"compatible": ""}))
+
+
+def _nodes(node: FdtNode, path: str = "") -> dict[str, str]:
     here = f"{path}/{node.name}" if node.name else path
     found = {here or "/": "node" + (f" {node.compatible}" if node.compatible else "") + _optional(node.required)}
     for prop in node.properties:

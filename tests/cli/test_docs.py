@@ -27,14 +27,69 @@ def test_every_command_teaches_by_example(name: str, command: object) -> None:
     )
 
 
-def test_commands_in_the_documents_exist() -> None:
-    known = {name.split()[0] for name, _ in COMMANDS}
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"]:
-        for word in re.findall(r"^ {4}qualify ([a-z][a-z-]*)", document.read_text(encoding="utf-8"), re.MULTILINE):
-            assert word in known, f"{document.name} names 'qualify {word}', which does not exist"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"^ {4}.*", re.MULTILINE)
+_INLINE = re.compile(r"`([^`]+)`")
+# where a command can begin; help texts on the page of commands hold prose, too
+_CALLED = re.compile(r"(?:^|[;&|(]|: |\$ ) *qualify((?: +[a-z][a-z-]*)+)", re.MULTILINE)
+
+
+def named(text: str) -> list[str]:
+    """Every `qualify WORD ...` within the code of a document: spans, indented and fenced blocks."""
+    code = _FENCED.findall(text)
+    text = _FENCED.sub("", text)
+    code += [*_INDENTED.findall(text), *(span.replace("\n", " ") for span in _INLINE.findall(text))]
+    return [words.strip() for part in code for words in _CALLED.findall(part)]
+
+
+def unknown(words: str) -> str:
+    """The part of a command line that is no command; '' when it is one, a whole group, or one with arguments."""
+    known = {name for name, _ in COMMANDS}
+    groups = {name.rsplit(" ", 1)[0] for name in known if " " in name}
+    for end in range(1, len(words.split()) + 1):
+        name = " ".join(words.split()[:end])
+        if name in known:
+            return ""
+        if name not in groups:
+            return name
+    return ""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[d.name for d in DOCUMENTS])
+def test_commands_in_the_documents_exist(document: Path) -> None:
+    words = named(document.read_text(encoding="utf-8"))
+    assert [w for w in words if unknown(w)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("see `qualify schema lint`, then go on", ["schema lint"]),
+        ("wrapped as `qualify\nschema\nlint X`", ["schema lint"]),
+        ("    qualify ask 7.1 7.2", ["ask"]),
+        ("```sh\ncd x && qualify chek a b\n```", ["chek"]),
+        (
+            "the folder `qualify/schema/data`, the group `qualify schema`, `qualify schema show 7.1`, `qualify` itself",
+            [],
+        ),
+        ("plain words: qualify everything", []),
+        ("```text\nwhat qualify wrote is kept. Examples: qualify matrix list; qualify matrx list\n```", ["matrx"]),
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(text: str, missing: list[str]) -> None:
+    assert [u for w in named(text) if (u := unknown(w))] == missing
+
+
+def test_markers_in_the_documents_are_those_that_tests_have() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    sources = [p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("test_*.py")]
+    named_here = set(re.findall(r"^\| marked `(\w+)`", text, re.MULTILINE))
+    assert named_here
+    assert {m for m in named_here if not any(f"pytest.mark.{m}" in s for s in sources)} == set()
 
 
 def test_links_between_documents_hold() -> None:
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}, which is not there"

@@ -68,6 +68,13 @@ def test_two_releases_are_told_apart() -> None:
     )
 
 
+def test_a_bump_of_the_string_alone_is_not_marked() -> None:
+    lines = run("diff", "7.1", "7.2").stdout.splitlines()
+    kho = lines[lines.index("kho") + 1 : lines.index("kho-block")]
+    assert "   string      compatible: kho-v3 -> kho-v4" in kho
+    assert [line for line in kho if line.startswith(" !")] == []
+
+
 def test_two_formats_are_told_apart() -> None:
     found = json.loads(run("diff", "memfd-v1", "memfd-v2", "--json").stdout)
     assert {"where": "memfd_luo_ser.seals", "before": None, "after": "u32 at 16"}.items() <= found[-3].items()

@@ -66,23 +66,51 @@ def test_window_orders_series_by_number_not_by_spelling(library: dict[str, Scena
 class _Releases:
     """Made-up releases; the shipped ones have no two-digit minor next to a one-digit one of the same major."""
 
-    def __init__(self, *versions: str) -> None:
+    def __init__(self, *versions: str, variants: dict[str, tuple[str, ...]] | None = None) -> None:
         first = load().releases[0]
-        self.releases = tuple(first.model_copy(update={"label": v, "version": v, "aliases": ()}) for v in versions)
+        named = [(label, v) for v in versions for label in sorted((v, *(variants or {}).get(v, ())))]
+        self.releases = tuple(first.model_copy(update={"label": n, "version": v, "aliases": ()}) for n, v in named)
 
     def direction(self, source: Any, target: Any) -> Direction:
         return Direction.SAME
 
 
+def _bases(schema: Schema) -> list[str]:
+    return [r.label for r in schema.releases if r.label == r.version]
+
+
 @pytest.mark.parametrize(
     ("rule", "distances"),
-    [("same", {0}), ("neighbours", {1}), ("same-and-neighbours", {0, 1}), ("all", set(range(12)))],
+    [("same", {0}), ("neighbours", {1}), ("same-and-neighbours", {0, 1}), ("all", set(range(11)))],
 )
 def test_pair_rules(rule: str, distances: set[int], schema: Schema, library: dict[str, Scenario]) -> None:
-    order = {r.label: i for i, r in enumerate(schema.releases)}
-    pairs = _pairs(_matrix(pairs=rule), schema, library)
+    order = {label: i for i, label in enumerate(_bases(schema))}
+    pairs = _pairs(_matrix(releases=_bases(schema), pairs=rule), schema, library)
     assert {abs(order[s] - order[t]) for s, t in pairs} == distances
-    assert len(pairs) == sum(abs(a - b) in distances for a in range(12) for b in range(12))
+    assert len(pairs) == sum(abs(a - b) in distances for a in range(11) for b in range(11))
+
+
+def test_a_variant_stands_beside_its_base_and_not_between_versions(
+    schema: Schema, library: dict[str, Scenario]
+) -> None:
+    pairs = set(_pairs(_matrix(pairs="neighbours"), schema, library))
+    assert {("7.1.13", "7.2.13"), ("7.2.13", "7.1.13")} <= pairs
+    beside = {(s, t) for s, t in pairs if "7.1.13-nomemfd" in (s, t)}
+    assert beside == {("7.1.13", "7.1.13-nomemfd"), ("7.1.13-nomemfd", "7.1.13")}
+
+
+def test_a_variant_stands_in_for_a_base_that_was_not_chosen(schema: Schema, library: dict[str, Scenario]) -> None:
+    chosen = _matrix(releases=["7.1.3", "7.1.13-nomemfd", "7.2.13"], pairs="neighbours", directions=["upgrade"])
+    assert _pairs(chosen, schema, library) == [("7.1.3", "7.1.13-nomemfd"), ("7.1.13-nomemfd", "7.2.13")]
+
+
+def test_a_base_is_known_by_its_label_and_not_by_its_place(library: dict[str, Scenario]) -> None:
+    """Variants of one base are no neighbours of each other, and a label may sort before its version."""
+    schema = _Releases("1.1", "1.2", "1.3", variants={"1.2": ("1-custom", "1.2-z")})
+    chosen = _matrix(pairs="neighbours")
+    pairs = select(chosen, schema, library).pairs  # type: ignore[arg-type]
+    beside = [("1-custom", "1.2"), ("1.1", "1.2"), ("1.2", "1.2-z"), ("1.2", "1.3")]
+    assert sorted((p.source, p.target) for p in pairs) == sorted(beside + [(t, s) for s, t in beside])
 
 
 def test_directions_keep_only_those_asked_for(schema: Schema, library: dict[str, Scenario]) -> None:
@@ -180,6 +208,7 @@ def test_large_takes_only_large_scenarios_between_neighbours(schema: Schema, lib
     chosen = select(load_matrix("large"), schema, library)
     assert [s.id for s in chosen.scenarios] == ["huge"]
     assert len(chosen.pairs) == 12 + 2 * 11
+    assert {("7.1.13", "7.2.13"), ("7.2.13", "7.1.13")} <= {(p.source, p.target) for p in chosen.pairs}
 
 
 def test_window_goes_both_ways(schema: Schema, library: dict[str, Scenario]) -> None:
