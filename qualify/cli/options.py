@@ -62,7 +62,9 @@ def load_inputs(schema: Sequence[Path] | None, scenarios: Sequence[Path] | None)
     known, found = load(schema or ()), library(scenarios or ())
     for scenario in found.values():
         for component in scenario.target.without:
-            if component not in known.components:
-                hint = suggest(component, known.components)
-                raise UsageError(f"scenario '{scenario.id}': target.without names no component: '{component}'; {hint}")
+            options = {c for c, k in known.components.items() if k.option}
+            if component not in options:
+                hint = suggest(component, options)
+                text = "target.without names nothing that a kernel can be built without"
+                raise UsageError(f"scenario '{scenario.id}': {text}: '{component}'; {hint}")
     return known, found

@@ -26,13 +26,10 @@ from qualify.scenario import (
     reserve_blocks,
     room_beside_image,
 )
+from qualify.scenario.objects import PAGE
 from qualify.schema import Container, Schema
 
 __all__ = ["Cargo", "Consignment", "Item", "consign", "pack"]
-
-_PAGE = 4096
-# the area that a scenario keeps free for tables
-_METADATA_ROOM = 16 << 20
 
 Model = ReserveMem | Session | Memfd | Flb | KexecMetadata | KhoTest
 
@@ -59,15 +56,15 @@ class Cargo:
     @property
     def table_room(self) -> int:
         """Bytes from placement.metadata on that surely hold all of the source's tables: twice what they take."""
-        pages = 256
+        page, pages = PAGE, 256
         for item in self.items:
             if isinstance(item.model, Session):
                 pages += 2 * item.model.count
             elif isinstance(item.model, Memfd):
-                folios = -(-item.model.size // (_PAGE << item.model.order))
+                folios = -(-item.model.size // (page << item.model.order))
                 # descriptor, list of folios at 16 bytes each, and the chunks that lead to the list
                 pages += item.model.count * item.sessions * (3 + folios // 128)
-        return min(2 * pages * _PAGE, _METADATA_ROOM)
+        return min(2 * pages * page, self.scenario.own_pages_room)
 
     def blocks(self, item: Item, page_size: int) -> Blocks:
         """(address, order) of every block of contents."""

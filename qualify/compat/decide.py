@@ -60,7 +60,7 @@ class Decider:
         self._sources: dict[int, _Side] = {}
         self._targets: dict[int, _Side] = {}
         self._views: dict[tuple[int, int, int], int] = {}
-        self._worlds: dict[tuple[int, int, int, int, int], tuple[int, tuple[World, ...]]] = {}
+        self._worlds: dict[tuple[object, ...], tuple[int, tuple[World, ...]]] = {}
         self._options: dict[tuple[object, ...], tuple[int, tuple[Option, ...]]] = {}
         self._found: dict[tuple[object, ...], Prediction] = {}
         self._pairs: dict[tuple[int, int], Prediction] = {}
@@ -81,7 +81,9 @@ class Decider:
         looked_at = {name: names for name, (names, _) in _STAGES.items()} | {"luo": _LUO, "kho": ("kho",)}
         # FLBs are asked for by users that are bound to a handler
         bound = tuple(sorted({b for c in self.schema.components.values() for b in c.bound_to if b in profile.parts}))
-        return {name: self._intern((name, profile.ids(*names), bound)) for name, names in looked_at.items()}
+        return {
+            name: self._intern((name, profile.ids(*names), bound, profile.arch)) for name, names in looked_at.items()
+        }
 
     def _source(self, release: Release) -> _Side:
         profile = self._profiles.profile(release)
@@ -121,7 +123,8 @@ class Decider:
 
     def _early(self, source: _Side, target: _Side, sent: Consignment) -> tuple[int, tuple[World, ...]]:
         mine, theirs = source.profile, target.profile
-        key = source.keys["kho"], target.keys["kho"], source.sent_id, mine.page_size, theirs.page_size
+        shapes = tuple((p.page_size, p.endian, p.arch) for p in (mine, theirs))
+        key = source.keys["kho"], target.keys["kho"], source.sent_id, shapes
         if (found := self._worlds.get(key)) is None:
             meeting = self._profiles.meeting("kho", mine, theirs)
             ways = worlds(self.cargo, sent, mine, theirs, meeting)
@@ -145,8 +148,9 @@ class Decider:
             meetings = {c: self._profiles.meeting(c, mine, theirs) for c in self.schema.components}
             covers: tuple[Cover, ...] = world.reach.covers if world.reach else ()
             return Desk(
-                self.schema, self.cargo, sent, covers, tables, world.subtrees, mine.parts, theirs.parts, meetings
-            )
+                self.schema, self.cargo, sent, covers, tables, world.subtrees, mine.parts, theirs.parts, theirs.arch,
+                meetings,
+            )  # fmt: skip
 
         handler = self._profiles.meeting("memfd", mine, theirs).match is Match.ACCEPTED
         stages, ids = [], []

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qualify.compat.meeting import Meeting, meet
-from qualify.schema import ComponentSpec, Condition, Format, Reaction, Release, Schema
+from qualify.schema import ARCHITECTURES, Architecture, ComponentSpec, Condition, Format, Reaction, Release, Schema
 from qualify.schema.release import TraitValue
 
 __all__ = ["Part", "Profile", "Profiles"]
@@ -40,6 +40,7 @@ class Profile:
     id: int
     page_size: int
     endian: str
+    arch: Architecture
     parts: Mapping[str, Part]
 
     def ids(self, *components: str) -> tuple[int, ...]:
@@ -62,12 +63,15 @@ class Profiles:
         """The release, built without the components of `without` and all that depend on them."""
         key = (id(release), without)
         if (found := self._found.get(key)) is None:
-            gone = self._closure(without)
+            gone = self.schema.gone(without)
             parts = {c: self._part(c, spec) for c, spec in release.components.items() if c not in gone}
             shape = (release.arch, release.page_size, release.endian, release.max_page_order)
             number = self._intern((shape, tuple(sorted((c, p.id) for c, p in parts.items()))))
             # the release is kept with it: an id() is only unique among living objects
-            found = self._found[key] = (release, Profile(number, release.page_size, release.endian, parts))
+            found = self._found[key] = (
+                release,
+                Profile(number, release.page_size, release.endian, ARCHITECTURES[release.arch], parts),
+            )
         return found[1]
 
     def meeting(self, component: str, source: Profile, target: Profile) -> Meeting:
@@ -79,12 +83,6 @@ class Profiles:
             found = meet(self.schema, component, mine.written if mine else None, reads, requires)
             self._meetings[key] = found
         return found
-
-    def _closure(self, names: Iterable[str]) -> set[str]:
-        gone = set(names)
-        while more := {c for c, k in self.schema.components.items() if c not in gone and gone & set(k.depends)}:
-            gone |= more
-        return gone
 
     def _intern(self, value: object) -> int:
         return self._ids.setdefault(value, len(self._ids))

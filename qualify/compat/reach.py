@@ -12,10 +12,8 @@ import numpy.typing as npt
 from qualify.compat.cargo import Cargo, Consignment, Item
 from qualify.scenario import Blocks, KhoTest, Memfd, ReserveMem, Scenario, folio_addresses
 
-__all__ = ["SECTION", "Cover", "Reach", "Tables", "beyond_ram", "full", "nothing", "reach"]
+__all__ = ["Cover", "Reach", "Tables", "beyond_ram", "full", "nothing", "reach"]
 
-# memory has struct pages in whole sections (SECTION_SIZE_BITS of x86-64)
-SECTION = 128 << 20
 # the largest table of any format so far takes 16 pages
 _TABLE_ORDERS = range(5)
 _NO_ORDERS = (False,) * len(_TABLE_ORDERS)
@@ -90,10 +88,10 @@ def reach(cargo: Cargo, sent: Consignment, understands: Understands, *, page_siz
     masks = {i: understands(b[:, 0], b[:, 1]) for i, b in found.items()}
     overflow = False
     if narrow:
-        masks, overflow = _narrow(found, masks, cargo.scenario)
+        masks, overflow = _narrow(found, masks, cargo.scenario, page_size)
     none = Cover(whole=False, any=False)
     covers = [_cover(cargo, i, masks[i], page_size) if i in masks else none for i in range(len(cargo.items))]
-    return Reach(tuple(covers), _tables(cargo, understands), overflow)
+    return Reach(tuple(covers), _tables(cargo, understands, page_size), overflow)
 
 
 def _cover(cargo: Cargo, index: int, mask: Mask, page_size: int) -> Cover:
@@ -110,23 +108,29 @@ def _cover(cargo: Cargo, index: int, mask: Mask, page_size: int) -> Cover:
     return Cover(bool(mask.all()), bool(mask.any()))
 
 
-def _narrow(found: dict[int, Blocks], masks: dict[int, Mask], scenario: Scenario) -> tuple[dict[int, Mask], bool]:
-    """1 << (order + 12) as an int: order 19 reaches from its block to the end of memory, higher ones a page at most."""
-    starts = [b[m & (b[:, 1] == 19), 0] for i, b in found.items() if (m := masks[i]).any()]
+def _narrow(
+    found: dict[int, Blocks], masks: dict[int, Mask], scenario: Scenario, page_size: int
+) -> tuple[dict[int, Mask], bool]:
+    """1 << (order + PAGE_SHIFT) as an int: bit 31 is the sign, and reaches from its block to the end of memory.
+
+    What is larger still wraps, to less than a page.
+    """
+    sign = np.uint64(31 - (page_size.bit_length() - 1))  # the order of 2 GiB
+    starts = [b[m & (b[:, 1] == sign), 0] for i, b in found.items() if (m := masks[i]).any()]
     behind = min((int(s.min()) for s in starts if len(s)), default=None)
-    narrowed = {i: masks[i] & (b[:, 1] < 20) for i, b in found.items()}
+    narrowed = {i: masks[i] & (b[:, 1] <= sign) for i, b in found.items()}
     if behind is None:
         return narrowed, False
     narrowed = {i: m | (found[i][:, 0] >= behind) for i, m in narrowed.items()}
     return narrowed, behind + (1 << 31) < scenario.host.ram
 
 
-def _tables(cargo: Cargo, understands: Understands) -> tuple[Tables, ...]:
+def _tables(cargo: Cargo, understands: Understands, page_size: int) -> tuple[Tables, ...]:
     start = cargo.scenario.placement.metadata
     root = bool(understands(np.array([start], dtype=np.uint64), np.zeros(1, dtype=np.uint64))[0])
     every, some = [], []
     for order in _TABLE_ORDERS:
-        step = 4096 << order
+        step = page_size << order
         where = np.arange(-(-start // step) * step, start + cargo.table_room, step, dtype=np.uint64)
         mask = understands(where, np.full_like(where, order))
         every.append(bool(mask.all()))
@@ -137,13 +141,12 @@ def _tables(cargo: Cargo, understands: Understands) -> tuple[Tables, ...]:
     return (Tables(True, tuple(some)), Tables(True, tuple(every)))
 
 
-def beyond_ram(cargo: Cargo, sent: Consignment, bits: tuple[int, int], page_size: int) -> tuple[bool, bool]:
-    """Whether bits behind a bitmap of bits[0], read as bits[1], can name pages that have no struct page.
+def beyond_ram(cargo: Cargo, sent: Consignment, bits: tuple[int, int], page_size: int, top: int) -> tuple[bool, bool]:
+    """Whether bits behind a bitmap of bits[0], read as bits[1], can name pages from `top` on, without a struct page.
 
     (certainly, possibly): of the source's own tables only the root FDT is known to be there and where.
     """
     shift = np.uint64(page_size.bit_length() - 1)
-    top = -(-cargo.scenario.host.ram // SECTION) * SECTION
     start = cargo.scenario.placement.metadata
     known = [cargo.blocks(cargo.items[i], page_size) for i in sent.handed]
     known.append(np.array([[start, 0]], dtype=np.uint64))

@@ -13,11 +13,10 @@ from qualify.compat.rules import reason
 from qualify.compat.stage import NONE, WARNED, Desk, Fate, Option, listed, react
 from qualify.model import Reason, Verdict
 from qualify.scenario import KhoTest, ReserveMem, fits_afresh
+from qualify.scenario.objects import PAGE
 from qualify.schema import Condition, FdtNode, FdtProperty, Format, Reaction
 
 __all__ = ["metadata_options", "region_options", "test_options"]
-
-_SMP_CACHE_BYTES = 64  # reserve_mem= raises a smaller alignment to this
 
 
 def region_options(desk: Desk) -> tuple[Option, ...]:
@@ -80,7 +79,7 @@ def _region(desk: Desk, item: Item) -> Option:
 def _asked(desk: Desk, part: Part, meeting: Meeting, item: Item, region: ReserveMem) -> Option:
     """reserve_mem_kho_revive(): size, then alignment, then the address is taken on trust."""
     size = region.wanted_size
-    align = max(region.align if region.target_align is None else region.target_align, _SMP_CACHE_BYTES)
+    align = max(region.align if region.target_align is None else region.target_align, desk.arch.cache_line)
     start, held = _node_values(meeting, region)
     why: tuple[Reason, ...] = ()
     if silent := meeting.of(Grade.SILENT):
@@ -224,7 +223,7 @@ def _unusable(desk: Desk, item: Item, kho: Mapping[str, object]) -> str:
     if kho["page-check"] == "magic" and any(0 <= limit < f.order for f in item.model.folios):
         return f"the target accepts folios up to order {limit}"
     # its FDT has room for a page and eight bytes per folio
-    if not desk.tables.holds(1 + -(-8 * len(item.model.folios) // 4096)):
+    if not desk.tables.holds(1 + -(-8 * len(item.model.folios) // PAGE)):
         return "its FDT was not reserved"
     return "" if desk.covers[item.index].whole else "a folio was not reserved: the checksum is wrong"
 

@@ -12,7 +12,7 @@ from qualify.compat.profile import Part
 from qualify.compat.reach import Cover, Tables
 from qualify.model import Consequence, Reason, Verdict
 from qualify.scenario import ReserveMem
-from qualify.schema import Condition, Reaction, Schema
+from qualify.schema import Architecture, Condition, Reaction, Schema
 
 __all__ = ["LEAKED", "NONE", "WARNED", "Desk", "Fate", "Option", "listed", "react"]
 
@@ -57,6 +57,7 @@ class Desk:
     subtrees: bool
     source: Mapping[str, Part]
     target: Mapping[str, Part]
+    arch: Architecture
     meetings: Mapping[str, Meeting] = field(default_factory=dict)
 
     def handed(self, *components: str) -> tuple[Item, ...]:

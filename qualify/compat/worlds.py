@@ -16,7 +16,7 @@ from qualify.compat.cargo import Cargo, Consignment
 from qualify.compat.meeting import Gap, Grade, Match, Meeting, same_bytes
 from qualify.compat.pagesize import other_page_size
 from qualify.compat.profile import Part, Profile
-from qualify.compat.reach import SECTION, Reach, beyond_ram, full, nothing, reach
+from qualify.compat.reach import Reach, beyond_ram, full, nothing, reach
 from qualify.compat.rules import reason
 from qualify.model import Consequence, Reason
 from qualify.scenario import ReserveMem, room_beside_image, spare_early
@@ -147,11 +147,12 @@ def _map(cargo: Cargo, sent: Consignment, source: Profile, target: Profile, meet
     if mine is None or theirs is None or other:
         return _misread(cargo, other)
     pages = source.page_size, cargo.scenario.target.page_size or target.page_size
+    top = -(-cargo.scenario.host.ram // target.arch.section) * target.arch.section
     if pages[0] != pages[1]:
-        return _other_pages(cargo, sent, meeting, pages)
+        return _other_pages(cargo, sent, meeting, pages, top)
     narrow = target.parts["kho"].traits["reserve-size"] == "int32"
     if isinstance(mine, ChunkListMap) and isinstance(theirs, ChunkListMap) and mine != theirs:
-        return _bitmaps(cargo, sent, (mine.bitmap_bytes, theirs.bitmap_bytes), pages[0], narrow)
+        return _bitmaps(cargo, sent, (mine.bitmap_bytes, theirs.bitmap_bytes), pages[0], narrow, top)
     return (_plain(cargo, sent, pages[0], narrow),)
 
 
@@ -175,7 +176,7 @@ def _alive(found: Reach, cargo: Cargo, extra: tuple[Reason, ...] = ()) -> World:
 
 
 def _bitmaps(
-    cargo: Cargo, sent: Consignment, sizes: tuple[int, int], page_size: int, narrow: bool
+    cargo: Cargo, sent: Consignment, sizes: tuple[int, int], page_size: int, narrow: bool, top: int
 ) -> tuple[World, ...]:
     """Bitmaps of another length behind an equal string."""
     mine, theirs = (np.uint64(size * 8) for size in sizes)
@@ -196,7 +197,7 @@ def _bitmaps(
         consequences=plain.consequences | _SPURIOUS,
     )
     panic = World(End.PANIC, "the neighbouring bytes name a page beyond RAM", reasons=why)
-    always, ever = beyond_ram(cargo, sent, (int(mine), int(theirs)), page_size)
+    always, ever = beyond_ram(cargo, sent, (int(mine), int(theirs)), page_size, top)
     if not ever and cargo.scenario.placement.neighbours != "zero":
         return (dataclasses.replace(spurious, condition=""),)
     match cargo.scenario.placement.neighbours:
@@ -221,12 +222,13 @@ def _misread(cargo: Cargo, found: list[Gap]) -> tuple[World, ...]:
     )
 
 
-def _other_pages(cargo: Cargo, sent: Consignment, meeting: Meeting, pages: tuple[int, int]) -> tuple[World, ...]:
+def _other_pages(
+    cargo: Cargo, sent: Consignment, meeting: Meeting, pages: tuple[int, int], top: int
+) -> tuple[World, ...]:
     assert meeting.written is not None
     assert meeting.written.memory_map is not None
     assert meeting.read is not None
     assert meeting.read.memory_map is not None
-    top = -(-cargo.scenario.host.ram // SECTION) * SECTION
     maps = meeting.written.memory_map, meeting.read.memory_map
     found = other_page_size(cargo, sent, maps, pages, top)
     text = f"pages of {pages[0]} bytes are read as pages of {pages[1]} bytes"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from qualify.schema import (
+    ARCHITECTURES,
     ChunkListMap,
     Component,
     ComponentSpec,
@@ -18,24 +19,21 @@ from qualify.wire.pagesize import at_page_size
 from qualify.wire.structs import StructCodec
 from qualify.wire.tables import TableCodec
 
-__all__ = ["ORDER_OF_SUBTREES", "Kernel"]
-
-# components that hang off the root FDT, in the order in which their initcalls add them (fs, device, late);
-# seen on booted 6.18.15, 6.19.11, 7.1.13 and 7.3.4
-ORDER_OF_SUBTREES = ("kexec-metadata", "kho-test", "luo", "reserve-mem")
+__all__ = ["Kernel"]
 
 
 class Kernel:
-    """A release, without the components in `without`, with pages of `page_size` bytes."""
+    """A release, without the components in `without` and what depends on them, with pages of `page_size` bytes."""
 
     def __init__(
         self, schema: Schema, release: Release, without: tuple[str, ...] = (), page_size: int | None = None
     ) -> None:
         self.schema = schema
         self.release = release
+        self.arch = ARCHITECTURES[release.arch]
         self.page_size = page_size or release.page_size
         self.page_shift = self.page_size.bit_length() - 1
-        self._without = frozenset(without)
+        self._without = schema.gone(without)
         self._codecs: dict[str, StructCodec] = {}
         self._tables: dict[str, TableCodec] = {}
 

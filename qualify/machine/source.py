@@ -10,7 +10,6 @@ import numpy as np
 
 from qualify.machine.handover import Handover, Offer
 from qualify.machine.intervals import Intervals
-from qualify.machine.kernel import ORDER_OF_SUBTREES
 from qualify.machine.preserving import Preserving
 from qualify.machine.source_luo import LuoWriter
 from qualify.machine.source_small import write_kho_test, write_metadata, write_reserve_mem
@@ -105,7 +104,7 @@ class SourceKernel(Preserving):
     def _subtrees(self, form: Format) -> list[fdt.Node]:
         """Write every user of KHO; their nodes in the order in which the kernel adds them."""
         nodes = []
-        for component in ORDER_OF_SUBTREES:
+        for component in self.kernel.schema.in_subtree_order:
             written = self.kernel.written(component)
             if written is None or (blob := self._write_user(component)) is None:
                 continue

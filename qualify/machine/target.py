@@ -27,7 +27,6 @@ from qualify.scenario import Flb, KexecMetadata, KhoTest, ReserveMem, Session, s
 from qualify.schema import ChunkListMap, Condition, Format, Reaction
 from qualify.wire import chunklist, fdt, radix
 from qualify.wire.chunklist import Blocks
-from qualify.wire.memory import SECTION_BYTES
 from qualify.wire.properties import read_number
 
 __all__ = ["TargetKernel"]
@@ -166,9 +165,10 @@ class TargetKernel(Booting):
             self._consequences.add(Consequence.SPURIOUS_RESERVATION)
 
     def _check_struct_pages(self, blocks: Blocks) -> None:
+        size = self.kernel.arch.section
         sections = Intervals.of(
-            self.view.known.starts // np.uint64(SECTION_BYTES) * np.uint64(SECTION_BYTES),
-            -(-self.view.known.ends.astype(np.int64) // SECTION_BYTES).astype(np.uint64) * np.uint64(SECTION_BYTES),
+            self.view.known.starts // np.uint64(size) * np.uint64(size),
+            -(-self.view.known.ends.astype(np.int64) // size).astype(np.uint64) * np.uint64(size),
         )
         outside = ~sections.contains(blocks[:, 0])
         if outside.any():

@@ -70,7 +70,7 @@ def _find(target: Booting, region: ReserveMem) -> tuple[str, int, int]:
             return _NO_PROPERTY, 0, 0
         values[prop.role] = value
     start, size = values.get("address", 0), values.get("size", 0)
-    align = max(region.target_align or region.align, 64)  # SMP_CACHE_BYTES
+    align = max(region.target_align or region.align, target.kernel.arch.cache_line)
     if start & (align - 1):
         return f"wrong alignment ({align:#x}, {start:#x})", 0, 0
     if size != region.wanted_size:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shared serialization schema: what each kernel release writes, reads, requires and does on a mismatch."""
 
+from qualify.schema.arch import ARCHITECTURES, Architecture
 from qualify.schema.base import Provenance, ProvenanceKind
 from qualify.schema.format import (
     ArrayTable,
@@ -19,7 +20,9 @@ from qualify.schema.release import Component, ComponentSpec, Condition, Reaction
 from qualify.schema.schema import Schema, struct_ids
 
 __all__ = [
+    "ARCHITECTURES",
     "DATA",
+    "Architecture",
     "ArrayTable",
     "BlockList",
     "ChunkListMap",

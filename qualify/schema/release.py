@@ -82,6 +82,8 @@ class Component(Frozen):
     stage: Stage
     depends: tuple[str, ...] = ()
     bound_to: tuple[str, ...] = ()  # its objects exist only beside one of these
+    option: str = ""  # the Kconfig symbol without which a kernel has neither it nor what depends on it
+    subtree_order: int | None = None  # users that hang off the root FDT: where in the order in which they are added
     contents: tuple[str, ...] = ()  # properties whose loss means wrong contents
     properties: dict[str, str] = PydanticField(default_factory=dict)  # property -> what it is
     traits: dict[str, TraitSpec] = PydanticField(default_factory=dict)
@@ -105,7 +107,7 @@ class Release(Frozen):
     label: str = PydanticField(pattern=r"^[A-Za-z0-9][\w.+~-]*$")
     version: str = PydanticField(pattern=r"^\d+\.\d+(\.\d+)?$")
     aliases: tuple[str, ...] = ()
-    arch: str = "x86-64"
+    arch: Literal["x86-64", "arm64"] = "x86-64"  # the keys of ARCHITECTURES
     page_size: int = PydanticField(default=4096, ge=4096, multiple_of=4096)
     endian: Literal["little", "big"] = "little"
     max_page_order: int = PydanticField(default=10, ge=0)

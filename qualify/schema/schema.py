@@ -73,6 +73,19 @@ class Schema:
         spec = release.components.get(component)
         return tuple(self.formats[name] for name in spec.reads) if spec is not None else ()
 
+    def gone(self, without: Iterable[str]) -> frozenset[str]:
+        """The components that a kernel lacks which was built without those: they, and all that depend on them."""
+        found = set(without)
+        while more := {c for c, k in self.components.items() if c not in found and found & set(k.depends)}:
+            found |= more
+        return frozenset(found)
+
+    @cached_property
+    def in_subtree_order(self) -> tuple[str, ...]:
+        """The components that add a subnode to the root FDT, in the order in which sources add them."""
+        found = [(k.subtree_order, c) for c, k in self.components.items() if k.subtree_order is not None]
+        return tuple(component for _, component in sorted(found))
+
     def flat(self, struct: str) -> tuple[FlatField, ...]:
         """The scalar members of a struct, nested ones with dotted names."""
         return tuple(flatten(self.structs[struct], self.structs))

@@ -8,12 +8,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from qualify.schema import ARCHITECTURES
+
 __all__ = ["SECTION_BYTES", "Allocate", "Array", "MemoryReader", "MemoryWriter"]
 
 Array = npt.NDArray[np.uint8]
 
-# struct pages exist for whole sections (SECTION_SIZE_BITS = 27 on x86-64), also behind the end of RAM
-SECTION_BYTES = 128 << 20
+# struct pages exist for whole sections, also behind the end of RAM; for limits, where the largest will do
+SECTION_BYTES = max(arch.section for arch in ARCHITECTURES.values())
 
 
 class MemoryReader(Protocol):
