@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qualify.compat.cargo import Cargo, Consignment
 from qualify.compat.reach import Tables
@@ -37,9 +37,9 @@ def assemble(cargo: Cargo, sent: Consignment, branches: Iterable[Branch]) -> Pre
     ways = []
     for leaf in leaves:
         verdict = worst([leaf.machine, *(f.verdict for f in leaf.fates.values())])
-        own = (f.consequences for f in leaf.fates.values())
-        found = leaf.consequences.union(*own)
-        ways.append(Alternative(verdict, leaf.condition, found, found))
+        possible = leaf.consequences.union(*(f.possible for f in leaf.fates.values()))
+        certain = leaf.consequences.union(*(f.certain for f in leaf.fates.values()))
+        ways.append(Alternative(verdict, leaf.condition, possible, certain))
     reasons = dict.fromkeys(
         itertools.chain((r for leaf in leaves for r in leaf.reasons), *(o.reasons for o in objects))
     )
@@ -72,8 +72,15 @@ def _joint(sent: Consignment, world: World, place: str, options: tuple[Option, .
         why = (*world.reasons, *(r for o in deadly for r in o.reasons))
         fates = {i: Fate(i, Verdict.PANIC, NONE, why) for i in sent.handed}
         return _Leaf(condition, fates, NONE, Verdict.PANIC, why)
-    fates = {i: Fate(f.index, f.verdict, f.consequences, (*world.reasons, *f.reasons)) for i, f in found.items()}
+    fates = {
+        i: replace(f, reasons=(*world.reasons, *f.reasons), unsure=f.unsure | _unsure(f, world))
+        for i, f in found.items()
+    }
     return _Leaf(condition, fates, world.consequences, reasons=(*world.reasons, *own))
+
+
+def _unsure(fate: Fate, world: World) -> frozenset[Consequence]:
+    return world.unsure if fate.verdict in (Verdict.LOST, Verdict.REFUSED) else NONE
 
 
 def _object(cargo: Cargo, sent: Consignment, leaves: list[_Leaf], index: int) -> ObjectPrediction:
@@ -83,7 +90,7 @@ def _object(cargo: Cargo, sent: Consignment, leaves: list[_Leaf], index: int) ->
         alternatives: tuple[Alternative, ...] = (Alternative(Verdict.UNSUPPORTED),)
         return ObjectPrediction(item.object_id, item.component, alternatives, (why,))
     found = [(leaf.condition, leaf.fates[index]) for leaf in leaves]
-    ways = [Alternative(f.verdict, condition, f.consequences, f.consequences) for condition, f in found]
+    ways = [Alternative(f.verdict, condition, f.possible, f.certain) for condition, f in found]
     reasons = dict.fromkeys(r for _, fate in found for r in fate.reasons)
     return ObjectPrediction(item.object_id, item.component, _merge(ways), tuple(reasons))
 

@@ -23,12 +23,21 @@ WARNED = frozenset({Consequence.WARNED})
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one object."""
+    """What becomes of one object. `unsure`: what may come with it and need not."""
 
     index: int
     verdict: Verdict
     consequences: frozenset[Consequence] = NONE
     reasons: tuple[Reason, ...] = ()
+    unsure: frozenset[Consequence] = NONE
+
+    @property
+    def possible(self) -> frozenset[Consequence]:
+        return self.consequences | self.unsure
+
+    @property
+    def certain(self) -> frozenset[Consequence]:
+        return self.consequences - self.unsure
 
 
 @dataclass(frozen=True, slots=True)

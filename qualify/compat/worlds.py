@@ -25,6 +25,7 @@ from qualify.schema import ChunkListMap, Condition, Reaction
 __all__ = ["End", "World", "worlds"]
 
 _SPURIOUS = frozenset({Consequence.SPURIOUS_RESERVATION})
+_LEAKED = frozenset({Consequence.LEAKED})
 
 
 class End(enum.Enum):
@@ -37,13 +38,17 @@ class End(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One way that early boot can go. `subtrees` is False where users find a broken subnode."""
+    """One way that early boot can go. `subtrees` is False where users find a broken subnode.
+
+    `unsure`: consequences that a lost or refused object may or may not have, whatever the later stages make of it.
+    """
 
     end: End
     condition: str = ""
     reach: Reach | None = None
     subtrees: bool = True
     consequences: frozenset[Consequence] = frozenset()
+    unsure: frozenset[Consequence] = frozenset()
     reasons: tuple[Reason, ...] = ()
 
 
@@ -236,7 +241,8 @@ def _other_pages(
         why = (reason("KHO011", "kho", f"{text}: the map names addresses beyond RAM"),)
         return (World(End.PANIC, reasons=why),)
     why = (reason("KHO011", "kho", text),)
-    alive = World(End.ALIVE, "all that the misread map names is RAM", found.reach, reasons=why)
+    # what lies under the misplaced ranges by accident stays reserved with them
+    alive = World(End.ALIVE, "all that the misread map names is RAM", found.reach, unsure=_LEAKED, reasons=why)
     spurious = dataclasses.replace(alive, consequences=_SPURIOUS)
     return (
         World(End.PANIC, "a bit behind those that were written names a page beyond RAM", reasons=why),
