@@ -52,7 +52,7 @@ def retrieve_files(
 
     `accepted` are the numbers of the sessions in the run that the source took, `incoming` those that came back.
     """
-    tokens = {n: {f.token: f for f in there.files} for n, there in incoming.items()}
+    tokens = {n: there.listed.by_token for n, there in incoming.items()}
     for file in session.files:
         object_id = session.file_id(file)
         seen: list[ObjectObservation] = []
