@@ -15,11 +15,12 @@ from qualify.machine.contents import WINDOW, Contents, digest_of
 from qualify.machine.incoming import IncomingFile, IncomingSession
 from qualify.machine.observe import compare, with_leak
 from qualify.machine.reserved import KernelPanicError
-from qualify.machine.target_area import restore_area
+from qualify.machine.target_area import Area, restore_area
 from qualify.model import Consequence, Interface, ObjectObservation, PropertyObservation, PropertyState, Reply
 from qualify.scenario import SEALS, Memfd, Session
 from qualify.schema import Condition, Format
 from qualify.wire import vmalloc
+from qualify.wire.structs import StructCodec
 
 __all__ = ["retrieve_files"]
 
@@ -51,7 +52,7 @@ def retrieve_files(
 
     `accepted` are the numbers of the sessions in the run that the source took, `incoming` those that came back.
     """
-    tokens = {n: {f.token: f for f in there.files} for n, there in incoming.items()}
+    tokens = {n: there.listed.by_token for n, there in incoming.items()}
     for file in session.files:
         object_id = session.file_id(file)
         seen: list[ObjectObservation] = []
@@ -163,23 +164,15 @@ def _folios(target: Booting, form: Format, values: dict[str, int], most: int) ->
         return kernel.reaction("memfd", Condition.MALFORMED).errno, "kho_restore_vmalloc() failed"
     codec = kernel.codec(form.structs["folio"])
     count = values["nr_folios"]
-    if count * codec.size > len(area):
-        raise KernelPanicError(f"memfd_luo_retrieve reads {count} folios from an area of {len(area)} bytes")
-    rows = codec.unpack_array(area, count)
-    pfns = codec.column(rows, "pfn")
-    there = pfns != 0
-    pfns, flags, index = pfns[there], codec.column(rows, "flags")[there], codec.column(rows, "index")[there]
-    addresses = pfns << np.uint64(kernel.page_shift)
-    good, orders = target.reserved.restore(addresses)
-    if not good.all():
-        first = int(np.flatnonzero(~good)[0])
-        why = f"unable to restore folio at physical address {int(addresses[first]):#x}"
-        if kernel.trait("memfd", "rest-after-error") == "leaked":
-            target.reserved.lose(addresses[first + 1 :])
-        if first == 0 or kernel.trait("memfd", "folio-error") == "any":
+    if count * codec.size > area.size:
+        raise KernelPanicError(f"memfd_luo_retrieve reads {count} folios from an area of {area.size} bytes")
+    listed = _restored(target, area, codec, count)
+    if listed.failed is not None:
+        why = f"unable to restore folio at physical address {listed.failed:#x}"
+        if not len(listed.addresses) or kernel.trait("memfd", "folio-error") == "any":
             return kernel.reaction("memfd", Condition.UNRESTORABLE_PAGE).errno, why
         target.log.append(f"memfd: {why}; answered 0 all the same")
-        addresses, orders, flags, index = addresses[:first], orders[:first], flags[:first], index[:first]
+    addresses, orders, flags, index = listed.addresses, listed.orders, listed.flags, listed.index
     counts = np.uint64(1) << np.minimum(orders, 63).astype(np.uint64)
     ends = np.where(index + counts < index, np.uint64(_TOP), index + counts)
     by = np.argsort(index, kind="stable")
@@ -187,6 +180,45 @@ def _folios(target: Booting, form: Format, values: dict[str, int], most: int) ->
         return "EEXIST", "two folios at one index"
     uptodate = (flags & np.uint64(int(form.constants["UPTODATE"]))) != 0
     return _page_table(addresses[uptodate], index[uptodate], ends[uptodate], kernel.page_size, most)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folios:
+    """Folios that came back, in the order of the list up to the first that did not; the address of that one."""
+
+    addresses: U64
+    orders: npt.NDArray[np.int64]
+    flags: U64
+    index: U64
+    failed: int | None
+
+
+def _restored(target: Booting, area: Area, codec: StructCodec, count: int) -> _Folios:
+    """kho_restore_folio() for every entry of the list that names a page, also behind one that fails.
+
+    What `rest-after-error: leaked` gives up on stays reserved. Of a list that RAM cannot need no more is kept than RAM has pages: each comes back but once.
+    """
+    kept: list[tuple[U64, npt.NDArray[np.int64], U64, U64]] = []
+    failed: int | None = None
+    gives_up = target.kernel.trait("memfd", "rest-after-error") == "leaked"
+    for piece in area.pieces(count * codec.size, codec.size):
+        rows = codec.unpack_array(piece, len(piece) // codec.size)
+        pfns = codec.column(rows, "pfn")
+        there = pfns != 0
+        addresses = pfns[there] << np.uint64(target.kernel.page_shift)
+        if failed is not None and gives_up:
+            break
+        good, orders = target.reserved.restore(addresses)
+        if failed is not None:
+            continue
+        end = len(good) if good.all() else int(np.argmin(good))
+        if gives_up:
+            target.reserved.lose(addresses[end:][good[end:]])
+        failed = int(addresses[end]) if end < len(good) else None
+        flags, index = codec.column(rows, "flags")[there], codec.column(rows, "index")[there]
+        kept.append((addresses[:end], orders[:end], flags[:end], index[:end]))
+    addresses, orders, flags, index = (np.concatenate(column) for column in zip(*kept, strict=True))
+    return _Folios(addresses, orders, flags, index, failed)
 
 
 def _page_table(addresses: U64, starts: U64, ends: U64, page: int, most: int) -> U64:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qualify.errors import CountError, CycleError, WireError
 from qualify.machine.booting import Booting
-from qualify.machine.incoming import IncomingFile, IncomingSession
+from qualify.machine.incoming import IncomingFile, IncomingFiles, IncomingSession
 from qualify.machine.observe import compare, text_of
 from qualify.machine.reserved import KernelPanicError
 from qualify.machine.target_memfd import retrieve_files
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["open_device"]
 
 _Found = dict[str, ObjectObservation]
+
+# what each file in the list of a session takes (struct luo_file); so small a request is never refused: the machine dies
+_FILE_BYTES = 96
 
 
 def open_device(target: Booting, luo: IncomingLuo, sessions: list[Session], found: _Found) -> None:
@@ -51,50 +54,82 @@ def _deserialize(target: Booting, luo: IncomingLuo) -> dict[str, IncomingSession
         return {}
     form = target.kernel.readable("luo-session")[0]
     incoming: dict[str, IncomingSession] = {}
+    tables = _FileTables(target)
     try:
         table = luo.sessions or target.kernel.table(form).decode(target.view, luo.sessions_at)
         for entry in table:
-            session = IncomingSession(text_of(entry["name"]))
-            if session.name in incoming:  # luo_session_insert() answers EEXIST
-                return f"session '{session.name}' is there twice"
-            if why := _files(target, session, entry):
+            name = text_of(entry["name"])
+            if name in incoming:  # luo_session_insert() answers EEXIST
+                return f"session '{name}' is there twice"
+            listed = tables.of(entry)
+            if why := _refuses(target, name, listed):
                 return why
-            incoming[session.name] = session
+            incoming[name] = IncomingSession(name, listed)
     except WireError as error:
         raise KernelPanicError(f"while reading the sessions: {error}") from None
     _release(target, table)
     return incoming
 
 
-def _files(target: Booting, session: IncomingSession, entry: dict[str, Value]) -> str:
-    """luo_file_deserialize(): '' or why the whole device fails. Leaving RAM is a WireError."""
-    kernel = target.kernel
-    at, count = entry["file_set_ser.files"], entry["file_set_ser.count"]
-    assert isinstance(at, int)
-    assert isinstance(count, int)
-    forms = kernel.readable("luo-file")
-    if not at or not forms:
-        return ""
-    codec = kernel.table(forms[0])
-    try:
-        table = codec.decode(target.view, at, count)
-    except (CountError, CycleError) as error:  # only blocks are checked
-        return f"files of session '{session.name}': {error}"
-    handlers = {f.compatible for f in kernel.readable("memfd")}
-    for row in table:
-        kind = text_of(row["compatible"])
-        if kind not in handlers:
-            target.log.append(f"luo: No registered handler for compatible '{kind}'")
-            fails = kernel.reaction("luo-file", Condition.NO_HANDLER) is Reaction.OPEN_FAILS
-            return f"no registered handler for compatible '{kind}'" if fails else ""
-        data, token = row["data"], row["token"]
-        assert isinstance(data, int)
-        assert isinstance(token, int)
-        session.files.append(IncomingFile(kind, data, token))
-    if kernel.trait("luo-file", "count-check") and table.count != count:
-        return f"file count mismatch in session '{session.name}': expected {count}, found {table.count}"
-    _release(target, table)
-    return ""
+def _refuses(target: Booting, session: str, listed: IncomingFiles) -> str:
+    """'' or why luo_file_deserialize() fails for this session, and with it the whole device."""
+    if listed.unhandled is not None:
+        why = f"no registered handler for compatible '{listed.unhandled}'"
+        target.log.append(f"luo: N{why[1:]}")
+        return why if target.kernel.reaction("luo-file", Condition.NO_HANDLER) is Reaction.OPEN_FAILS else ""
+    return f"files of session '{session}': {listed.refused}" if listed.refused else ""
+
+
+class _FileTables:
+    """The tables of files that sessions name. Each is read once, however many sessions name it."""
+
+    def __init__(self, target: Booting) -> None:
+        self._target = target
+        self._forms = target.kernel.readable("luo-file")
+        self._kinds = {f.compatible: f.compatible for f in target.kernel.readable("memfd")}
+        self._read: dict[tuple[int, int], IncomingFiles] = {}
+        ram = target.view.ram_bytes
+        # a source preserves a page at least for every file, so tables that hold more in all overlap without end
+        self._entries_left = ram // target.kernel.page_size
+        self._objects_left = ram // _FILE_BYTES
+
+    def of(self, entry: dict[str, Value]) -> IncomingFiles:
+        """luo_file_deserialize() of one session. WireError: the table leaves RAM, or RAM cannot hold what it says."""
+        at, count = entry["file_set_ser.files"], entry["file_set_ser.count"]
+        assert isinstance(at, int)
+        assert isinstance(count, int)
+        if not at or not self._forms:
+            return IncomingFiles()
+        listed = self._read.get((at, count))
+        if listed is None:
+            listed = self._read[at, count] = self._read_table(at, count)
+        self._objects_left -= len(listed.files)
+        if self._objects_left < 0:
+            raise KernelPanicError("System is deadlocked on memory: sessions name more files than fit into it")
+        return listed
+
+    def _read_table(self, at: int, count: int) -> IncomingFiles:
+        target, form = self._target, self._forms[0]
+        try:
+            table = target.kernel.table(form).decode(target.view, at, count)
+        except (CountError, CycleError) as error:  # only blocks are checked
+            return IncomingFiles(refused=str(error))
+        files: list[IncomingFile] = []
+        for row in table:
+            self._entries_left -= 1
+            if self._entries_left < 0:
+                raise CountError("sessions name more files than RAM has pages", offset=at)
+            kind = text_of(row["compatible"])
+            if kind not in self._kinds:
+                return IncomingFiles(tuple(files), unhandled=kind)
+            data, token = row["data"], row["token"]
+            assert isinstance(data, int)
+            assert isinstance(token, int)
+            files.append(IncomingFile(self._kinds[kind], data, token))
+        if target.kernel.trait("luo-file", "count-check") and table.count != count:
+            return IncomingFiles(refused=f"file count mismatch: expected {count}, found {table.count}")
+        _release(target, table)
+        return IncomingFiles(tuple(files))
 
 
 def _release(target: Booting, table: Table) -> None:
@@ -121,7 +156,7 @@ def _retrieve(target: Booting, session: Session, incoming: dict[str, IncomingSes
     kept = {token for owner, number, token in target.truth.tokens if (owner, number) == (session.object_id, first)}
     tokens = [f.token + i for f in session.files for i in range(f.count)]
     want = [t for t in tokens if t in kept]
-    got = [f.token for f in there[first].files]
+    got = [f.token for f in there[first].listed.files]
     name = f"{len(accepted)} x {session.name}"
     properties: tuple[PropertyObservation, ...] = (compare(component, form, "name", name, name),)
     if len(got) >= len(want):  # a file that is missing is that file's finding; the session itself came back

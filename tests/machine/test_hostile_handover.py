@@ -7,9 +7,6 @@ that does not stay in proportion.
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 
@@ -27,6 +24,7 @@ from qualify.machine.target import TargetKernel
 from qualify.model import Evidence, Outcome, Verdict
 from qualify.scenario import Flb, Folio, KexecMetadata, KhoTest, Memfd, ReserveMem, Scenario, Session
 from qualify.schema import Release
+from tests.bounds import bounded
 from tests.wire.golden import golden, schema
 
 BOUND = 256 << 20  # bytes; a target that survives looks at 1 GiB of RAM
@@ -69,19 +67,8 @@ def places(label: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-@contextmanager
-def bounded() -> Iterator[None]:
-    tracemalloc.start()
-    try:
-        yield
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < BOUND, f"{peak >> 20} MiB"
-
-
 def boot(release: Release, state: Frozen) -> Outcome:
-    with bounded():
+    with bounded(BOUND):
         outcome = judge(thaw(state, Kernel(schema(), release), SCENARIO), Evidence.SIMULATED)
     assert outcome.verdict is not None
     assert len(outcome.objects) >= len(SCENARIO.object_ids)
@@ -190,7 +177,7 @@ def test_changed_pages_of_real_kernels_end_in_a_verdict(name: str, data: st.Data
         memory.write(at, word.to_bytes(8, "little"))
     good = frozen(real.data["release"]).handover
     handover = Handover(real.kho_data, tuple((at, real.pages[at]) for at in scratch), good.offers, good.truth)
-    with bounded():
+    with bounded(BOUND):
         seen = TargetKernel(real.kernel, SCENARIO, memory, handover).run()
     assert judge(seen, Evidence.SIMULATED).verdict is not None
 

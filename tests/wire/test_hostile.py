@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -22,6 +21,7 @@ from qualify.wire import chunklist, radix, vmalloc
 from qualify.wire.memory import Array
 from qualify.wire.structs import StructCodec
 from qualify.wire.tables import TableCodec
+from tests.bounds import bounded
 from tests.wire.golden import PAGE, schema
 
 RAM = 1 << 30
@@ -56,17 +56,6 @@ class Counted:
     def gather(self, addresses: npt.NDArray[np.uint64], size: int) -> Array:
         self._count()
         return self._memory.gather(addresses, size)
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    tracemalloc.start()
-    try:
-        yield
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < BOUND, f"{peak >> 20} MiB"
 
 
 def kernel_of(form: Format) -> Kernel:
@@ -158,13 +147,13 @@ def all_words(word: int) -> Counted:
 def test_the_same_word_everywhere_takes_little_memory(name: str, word: int) -> None:
     """Pages full of pointers to pages full of pointers: where a decoder that trusts them would unfold for ever."""
     memory = all_words(word)
-    with bounded(), suppress(WireError):
+    with bounded(BOUND), suppress(WireError):
         DECODERS[name](memory, PAGE)
 
 
 def test_tree_of_trees_does_not_unfold() -> None:
     """Each of 512 entries leads to the same page, level after level: 512^5 nodes."""
-    with bounded(), pytest.raises(CycleError, match=r"more than .* nodes, which RAM cannot need"):
+    with bounded(BOUND), pytest.raises(CycleError, match=r"more than .* nodes, which RAM cannot need"):
         DECODERS["kho-v4"](all_words(PAGE), PAGE)
 
 
@@ -175,7 +164,7 @@ def test_more_blocks_than_ram() -> None:
         links[: 64 if level == 4 else 1] = (level + 1) * PAGE
         memory.write(level * PAGE, links.view(np.uint8))
     memory.write(5 * PAGE, b"\xff" * PAGE)
-    with bounded(), pytest.raises(CountError, match=r"names more than the .* blocks that RAM has"):
+    with bounded(BOUND), pytest.raises(CountError, match=r"names more than the .* blocks that RAM has"):
         DECODERS["kho-v4"](Counted(memory), 0)
 
 
@@ -185,9 +174,9 @@ def test_chunks_that_never_end() -> None:
         memory.write(at, (at + PAGE).to_bytes(8, "little") + bytes(8))
     memory.write(63 * PAGE, (PAGE).to_bytes(8, "little"))
     for name in ("kho-v1-b512", "kho-v1-b4096"):
-        with bounded(), pytest.raises(CycleError, match="the list of chunks comes back to itself"):
+        with bounded(BOUND), pytest.raises(CycleError, match="the list of chunks comes back to itself"):
             DECODERS[name](Counted(memory), PAGE)
-    with bounded(), pytest.raises(CycleError, match="vmalloc chunks does not end"):
+    with bounded(BOUND), pytest.raises(CycleError, match="vmalloc chunks does not end"):
         DECODERS["kho-vmalloc of 600"](Counted(memory), PAGE)
 
 
@@ -226,7 +215,7 @@ def test_block_that_leads_to_itself() -> None:
 def test_array_that_says_it_is_endless() -> None:
     memory = PhysicalMemory(RAM)
     memory.write(PAGE, b"\xff" * 8)
-    with bounded(), pytest.raises(CountError, match="holds 18446744073709551615 x luo_session_ser"):
+    with bounded(BOUND), pytest.raises(CountError, match="holds 18446744073709551615 x luo_session_ser"):
         DECODERS["luo-session-v2"](Counted(memory), PAGE)
     memory.write(RAM - PAGE, b"\xff" * 8)
     with pytest.raises(PointerError, match="outside RAM"):
