@@ -12,6 +12,7 @@ from qualify.machine.checksum import csum_partial
 from qualify.machine.observe import compare, names, with_leak
 from qualify.machine.reserved import KernelPanicError
 from qualify.machine.target_area import restore_area
+from qualify.machine.words import word_of
 from qualify.model import Interface, ObjectObservation, Reply
 from qualify.scenario import KhoTest
 from qualify.schema import Condition, FdtProperty, Format, Reaction
@@ -73,8 +74,9 @@ def _restore_kho_test(target: Booting, at: int, forms: tuple[Format, ...]) -> st
 
 def _folio_list(target: Booting, prop: FdtProperty, info: bytes, count: int) -> U64 | str:
     """The words that can be read, `count` of them or fewer."""
+    word = word_of(prop, target.kernel.release.endian)
     if not prop.struct:
-        return np.frombuffer(info, dtype="<u8") if len(info) == 8 * count else "folios_info has a wrong length"
+        return np.frombuffer(info, word) if len(info) == word.itemsize * count else "folios_info has a wrong length"
     codec = target.kernel.codec(prop.struct)
     if len(info) != codec.size:
         return "folios_info has a wrong length"
@@ -84,7 +86,7 @@ def _folio_list(target: Booting, prop: FdtProperty, info: bytes, count: int) -> 
     )
     if area is None:
         return "folios_info: kho_restore_vmalloc() failed"
-    return np.frombuffer(area[: 8 * count].tobytes(), dtype="<u8")
+    return np.frombuffer(area[: word.itemsize * count].tobytes(), word)
 
 
 def _sum(target: Booting, listed: U64, count: int) -> int:
