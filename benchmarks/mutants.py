@@ -74,9 +74,14 @@ def _names(node: FdtNode | None) -> set[str]:
 
 
 def _reached(schema: Schema, written: list[str]) -> set[str]:
-    """The structs of these formats and those inside them."""
+    """The structs of these formats and those inside them, but for those that the loader holds to other facts.
+
+    Radix nodes and leaves must have what table_bits and leaf_bits say; those are changed instead (`_maps`).
+    """
     found: set[str] = set()
-    todo = [s for f in written for s in struct_ids(schema.formats[f])]
+    layouts = [schema.formats[f].memory_map for f in written]
+    held = {s for m in layouts if isinstance(m, RadixTreeMap) for s in m.structs.values()}
+    todo = [s for f in written for s in struct_ids(schema.formats[f]) - held]
     while todo:
         name = todo.pop()
         if name not in found:
@@ -263,4 +268,5 @@ def _properties(prop: FdtProperty) -> Iterator[tuple[str, tuple[FdtProperty, ...
     yield "renamed", (prop.model_copy(update={"name": prop.name + "2"}),)
     if prop.type in ("u32", "u64"):
         yield "of another width", (prop.model_copy(update={"type": "u32" if prop.type == "u64" else "u64"}),)
+    if prop.type in ("u32", "u64") or prop.array:
         yield "in big endian", (prop.model_copy(update={"endian": "big"}),)

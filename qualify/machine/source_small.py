@@ -10,6 +10,7 @@ import numpy as np
 from qualify.machine.checksum import csum_partial
 from qualify.machine.handover import Offer
 from qualify.machine.preserving import Preserving
+from qualify.machine.words import word_of
 from qualify.scenario import KhoTest, ReserveMem, kho_test_blocks, reserve_blocks
 from qualify.schema import FdtNode
 from qualify.wire import fdt, vmalloc
@@ -84,9 +85,10 @@ def write_kho_test(source: Preserving, test: KhoTest) -> tuple[int, int]:
         source.memory.write(address, data)
         checksum = csum_partial(data, checksum)
     source.pages.add(blocks)
-    listed = (blocks[:, 0] | blocks[:, 1]).astype("<u8")
     info = next((p for c in form.fdt.children if (p := c.prop("folios")) is not None), None)
-    payload = listed.tobytes()
+    payload = b""
+    if info is not None:
+        payload = (blocks[:, 0] | blocks[:, 1]).astype(word_of(info, source.kernel.release.endian)).tobytes()
     if info is not None and info.struct:  # through a vmalloc area
         areas = source.kernel.written("kho-vmalloc")
         assert areas is not None

@@ -14,6 +14,7 @@ from qualify.machine.contents import WINDOW
 from qualify.machine.observe import compare, names, with_leak
 from qualify.machine.reserved import KernelPanicError
 from qualify.machine.target_area import restore_area
+from qualify.machine.words import word_of
 from qualify.model import Interface, ObjectObservation, Reply
 from qualify.scenario import KhoTest
 from qualify.schema import Condition, FdtProperty, Format, Reaction
@@ -73,10 +74,11 @@ def _restore_kho_test(target: Booting, at: int, forms: tuple[Format, ...]) -> st
 
 def _folio_list(target: Booting, prop: FdtProperty, info: bytes, count: int) -> Iterator[int] | str:
     """The words that can be read, `count` of them or fewer."""
+    word = word_of(prop, target.kernel.release.endian)
     if not prop.struct:
-        if len(info) != 8 * count:
+        if len(info) != word.itemsize * count:
             return "folios_info has a wrong length"
-        return (int(word) for word in np.frombuffer(info, dtype="<u8"))
+        return (int(each) for each in np.frombuffer(info, word))
     codec = target.kernel.codec(prop.struct)
     if len(info) != codec.size:
         return "folios_info has a wrong length"
@@ -86,7 +88,7 @@ def _folio_list(target: Booting, prop: FdtProperty, info: bytes, count: int) -> 
     )
     if area is None:
         return "folios_info: kho_restore_vmalloc() failed"
-    return (word for piece in area.pieces(8 * count, 8) for word in piece.view("<u8").tolist())
+    return (each for piece in area.pieces(word.itemsize * count, word.itemsize) for each in piece.view(word).tolist())
 
 
 def _sum(target: Booting, listed: Iterator[int], count: int) -> int:

@@ -120,9 +120,10 @@ def _missing_structs(form: Format, known: _Known) -> Iterator[tuple[Loc, str, st
         needed = _NEEDED[f"{form.container.kind}.header"]
         wanted.append((("container", "header"), form.container.header, needed))
         wanted.append((("container", "entry"), form.container.entry, set()))
-    if form.memory_map is not None and form.memory_map.kind == "chunk-list":
-        for key in ("header", "entry"):
-            wanted.append((("memory_map", key), getattr(form.memory_map, key), _NEEDED[f"chunk-list.{key}"]))
+    if form.memory_map is not None:
+        kind = form.memory_map.kind
+        for key, name in form.memory_map.structs.items():
+            wanted.append((("memory_map", key), name, _NEEDED.get(f"{kind}.{key}", set())))
     if form.fdt is not None:
         wanted += [(("fdt",), name, set()) for name in _fdt_structs(form.fdt)]
     for loc, name, members in wanted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from qualify.schema.format import FdtNode, Format
+from qualify.schema.format import Encoding, FdtNode, Format, RadixTreeMap
 from qualify.schema.layout import Struct, flatten
 from qualify.yamlfile import Loc
 
@@ -59,6 +59,8 @@ _ROLES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "reserve-mem": (frozenset(), frozenset({"address", "size"})),
     "kho-test": (frozenset({"magic"}), frozenset({"count", "folios", "checksum"})),
 }
+# how the elements of a property's array are held, by role
+_ENCODED: Mapping[str, Mapping[str, Encoding]] = {"kho-test": {"folios": Encoding.ADDRESS_OR_ORDER}}
 
 
 def unmet(form: Format, structs: Mapping[str, Struct]) -> Iterator[Complaint]:
@@ -78,6 +80,32 @@ def unmet(form: Format, structs: Mapping[str, Struct]) -> Iterator[Complaint]:
             yield ("fdt",), f"no property of the root has the role {', '.join(sorted(gone))}"
         if child and not any(child <= _roles(node) for node in form.fdt.children):
             yield ("fdt",), f"no child has properties with the roles {', '.join(sorted(child))}"
+    yield from _lists(form)
+    if isinstance(form.memory_map, RadixTreeMap):
+        yield from _radix(form.memory_map, structs)
+
+
+def _radix(layout: RadixTreeMap, structs: Mapping[str, Struct]) -> Iterator[Complaint]:
+    """The widths are what a codec goes by, the structs what a compiler and BTF know: they must agree."""
+    node, leaf = structs.get(layout.node), structs.get(layout.leaf)
+    if node is not None:
+        pointers = sum(max(f.count, 1) for f in flatten(node, structs) if f.type in ("phys", "u64"))
+        if pointers != 1 << layout.table_bits or node.size != 8 * pointers:
+            text = f"table_bits {layout.table_bits} means {1 << layout.table_bits} addresses"
+            yield ("memory_map", "table_bits"), f"{text}, struct '{layout.node}' has {pointers} in {node.size} bytes"
+    if leaf is not None and 8 * leaf.size != 1 << layout.leaf_bits:
+        text = f"leaf_bits {layout.leaf_bits} means {1 << layout.leaf_bits} bits"
+        yield ("memory_map", "leaf_bits"), f"{text}, struct '{layout.leaf}' has {8 * leaf.size}"
+
+
+def _lists(form: Format) -> Iterator[Complaint]:
+    """A list of folios is nothing to a codec unless it knows what an element is."""
+    wanted = _ENCODED.get(form.component, {})
+    for node in (form.fdt, *form.fdt.children) if form.fdt is not None else ():
+        for prop in node.properties:
+            if prop.role in wanted and prop.encoding is not wanted[prop.role]:
+                text = f"'{prop.name}' must say 'array: u64' and 'encoding: {wanted[prop.role]}'"
+                yield ("fdt",), text
 
 
 def _roles(node: FdtNode) -> frozenset[str]:

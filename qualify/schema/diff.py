@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from qualify.schema.format import FdtNode, Format
+from qualify.schema.format import FdtNode, FdtProperty, Format
 from qualify.schema.layout import FlatField
 from qualify.schema.release import ComponentSpec, Release
 from qualify.schema.schema import Schema
@@ -175,11 +175,21 @@ def _nodes(node: FdtNode, path: str = "") -> dict[str, str]:
     here = f"{path}/{node.name}" if node.name else path
     found = {here or "/": "node" + (f" {node.compatible}" if node.compatible else "") + _optional(node.required)}
     for prop in node.properties:
-        struct = f" struct {prop.struct}" if prop.struct else ""
-        found[f"{here}/{prop.name}"] = f"{prop.endian} {prop.type}{struct}" + _optional(prop.required)
+        found[f"{here}/{prop.name}"] = _property(prop)
     for child in node.children:
         found |= _nodes(child, here)
     return found
+
+
+def _property(prop: FdtProperty) -> str:
+    text = f"{prop.endian} {prop.type}" if prop.endian else prop.type
+    if prop.struct:
+        text += f" struct {prop.struct}"
+    if prop.array:
+        text += f"{' leading to' if prop.struct else ''} {prop.array}[]" + (
+            f" {prop.encoding}" if prop.encoding else ""
+        )
+    return text + _optional(prop.required)
 
 
 def _optional(required: bool) -> str:
@@ -190,22 +200,21 @@ def _layout_roles(form: Format) -> dict[str, str]:
     roles = {"root": form.struct, **form.structs}
     if form.container is not None:
         roles |= {"header": form.container.header, "entry": form.container.entry}
-    if form.memory_map is not None and form.memory_map.kind == "chunk-list":
-        roles |= {"map header": form.memory_map.header, "map entry": form.memory_map.entry}
+    if form.memory_map is not None:
+        roles |= {f"map {key}": name for key, name in form.memory_map.structs.items()}
     return {role: name for role, name in roles.items() if name}
 
 
 def _map(form: Format) -> dict[str, str]:
     if form.memory_map is None:
         return {}
-    return {f"map {key}": str(value) for key, value in form.memory_map if key not in ("header", "entry")}
+    return {f"map {key}": str(value) for key, value in form.memory_map if key not in form.memory_map.structs}
 
 
 def _limits(form: Format) -> dict[str, str]:
-    found = {key: str(value) for key, value in form.limits.items()}
-    if form.container is not None:
-        found |= {f"container {k}": str(v) for k, v in form.container if k not in ("header", "entry")}
-    return found
+    if form.container is None:
+        return {}
+    return {f"container {k}": str(v) for k, v in form.container if k not in ("header", "entry")}
 
 
 def _properties(form: Format) -> dict[str, str]:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated, Literal
 
 from pydantic import Field as PydanticField
+from pydantic import model_validator
 
 from qualify.schema.base import Frozen, Provenance
 
@@ -15,6 +17,7 @@ __all__ = [
     "Carrier",
     "ChunkListMap",
     "Container",
+    "Encoding",
     "FdtNode",
     "FdtProperty",
     "Format",
@@ -24,15 +27,41 @@ __all__ = [
 ]
 
 
+class Encoding(enum.StrEnum):
+    """What the numbers of an array hold, where that is more than a number."""
+
+    ADDRESS_OR_ORDER = "address-or-order"  # a page-aligned address, and its order in the bits below the page size
+
+
 class FdtProperty(Frozen):
-    """One property. `endian` is native for what the kernel stores with fdt_property(&u64) - not fdt64 cells."""
+    """One property.
+
+    `endian` is native for what the kernel stores with fdt_property(&u64), big for fdt64 cells; text has none. It is
+    stated, never assumed: both look alike in the tree. Bytes are a `struct`, or an `array` of as many numbers as the
+    property with the role `count` says; with both, the struct leads to the memory that holds the array.
+    """
 
     name: str
     type: Literal["string", "u32", "u64", "bytes"]
-    endian: Literal["native", "big"] = "native"
+    endian: Literal["native", "big"] | None = None
     role: str = ""  # what the codec uses it for: memory-map, address, size, header, ...
     struct: str = ""  # for bytes: the struct inside
+    array: Literal["u64"] | None = None  # for bytes: the type of an element
+    encoding: Encoding | None = None  # of an element
     required: bool = True
+
+    @model_validator(mode="after")
+    def _says_what_it_holds(self) -> FdtProperty:
+        if self.type == "string":
+            if self.endian is not None:
+                raise ValueError("a string has no byte order: leave out endian")
+        elif self.endian is None:
+            raise ValueError(f"{self.type} must state its byte order: 'endian: native' or 'endian: big'")
+        if self.type != "bytes" and (self.struct or self.array):
+            raise ValueError(f"only bytes hold a struct or an array, this is a {self.type}")
+        if self.encoding is not None and self.array is None:
+            raise ValueError("encoding says what the elements of an array hold, and there is no array")
+        return self
 
 
 class FdtNode(Frozen):
@@ -61,18 +90,31 @@ class ChunkListMap(Frozen):
     entry: str
     bitmap_bytes: int = PydanticField(gt=0, multiple_of=8)
 
+    @property
+    def structs(self) -> dict[str, str]:
+        """Struct ids by the key that names them."""
+        return {"header": self.header, "entry": self.entry}
+
 
 class RadixTreeMap(Frozen):
     """Radix tree of pages keyed by order bit and shifted address; the leaves are bitmaps.
 
-    key = 1 << (key_width - 1 - order) | phys >> (page_shift + order); widths in bits.
+    key = 1 << (key_width - 1 - order) | phys >> (page_shift + order); widths in bits. `node` and `leaf` are the structs
+    that table_bits and leaf_bits describe at the page size of the releases that use it.
     """
 
     kind: Literal["radix-tree"]
+    node: str
+    leaf: str
     key_width: int = PydanticField(gt=0, le=64)
     table_bits: int = PydanticField(gt=0)  # log2 of the entries in an inner node
     leaf_bits: int = PydanticField(gt=0)  # log2 of the bits in a leaf
     levels: int = PydanticField(gt=1)  # inner levels and the leaf
+
+    @property
+    def structs(self) -> dict[str, str]:
+        """Struct ids by the key that names them."""
+        return {"node": self.node, "leaf": self.leaf}
 
 
 MemoryMap = Annotated[ChunkListMap | RadixTreeMap, PydanticField(discriminator="kind")]
@@ -138,6 +180,5 @@ class Format(Frozen):
     dropped: tuple[str, ...] = ()
     not_carried: tuple[str, ...] = ()
     constants: dict[str, int | str] = PydanticField(default_factory=dict)
-    limits: dict[str, int] = PydanticField(default_factory=dict)
     text: str = ""
     provenance: Provenance

@@ -147,8 +147,8 @@ def struct_ids(form: Format) -> set[str]:
     names = {form.struct, *form.structs.values()}
     if form.container is not None:
         names |= {form.container.header, form.container.entry}
-    if form.memory_map is not None and form.memory_map.kind == "chunk-list":
-        names |= {form.memory_map.header, form.memory_map.entry}
+    if form.memory_map is not None:
+        names |= set(form.memory_map.structs.values())
     nodes = [form.fdt] if form.fdt is not None else []
     while nodes:
         node = nodes.pop()

@@ -34,7 +34,7 @@ formats:
     component: core
     compatible: core-v1
     carrier: {component: ""}
-    fdt: {compatible: core-v1, properties: [{name: map, type: u64}]}
+    fdt: {compatible: core-v1, properties: [{name: map, type: u64, endian: native}]}
     provenance: *p
   - id: cargo-v1
     component: cargo

@@ -7,6 +7,7 @@ import pytest
 
 from qualify.schema import Format, load
 from qualify.schema.contract import unmet
+from qualify.schema.layout import parse_type
 
 SCHEMA = load()
 
@@ -31,6 +32,43 @@ def without_role(format_id: str, role: str) -> dict[str, object]:
     fdt = SCHEMA.formats[format_id].fdt
     assert fdt is not None
     return {"fdt": strip(fdt.model_dump(mode="json"))}
+
+
+def test_a_list_of_folios_says_what_an_element_is() -> None:
+    for name in ("kho-test-v1-inline", "kho-test-v1-vmalloc"):
+        fdt = SCHEMA.formats[name].fdt
+        assert fdt is not None
+        plain = fdt.model_dump(mode="json")
+        plain["children"][0]["properties"][1] |= {"array": None, "encoding": None}
+        assert broken(name, fdt=plain) == ["'folios_info' must say 'array: u64' and 'encoding: address-or-order'"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"table_bits": 8}, "table_bits 8 means 256 addresses, struct 'kho_radix_node' has 512 in 4096 bytes"),
+        ({"leaf_bits": 14}, "leaf_bits 14 means 16384 bits, struct 'kho_radix_leaf' has 32768"),
+        ({"node": "kho_scratch"}, "table_bits 9 means 512 addresses, struct 'kho_scratch' has 2 in 16 bytes"),
+    ],
+)
+def test_a_radix_tree_and_its_structs_say_the_same(changes: dict[str, object], message: str) -> None:
+    layout = SCHEMA.formats["kho-v4"].memory_map
+    assert layout is not None
+    assert broken("kho-v4", memory_map=layout.model_dump() | changes) == [message]
+
+
+def test_every_number_in_a_tree_states_its_byte_order() -> None:
+    """All of them native: KHO's users store words, not cells."""
+    nodes = [form.fdt for form in SCHEMA.formats.values() if form.fdt is not None]
+    nodes += [child for node in nodes for child in node.children]
+    found = {(p.type, p.endian) for node in nodes for p in node.properties}
+    assert found == {("u32", "native"), ("u64", "native"), ("bytes", "native")}
+
+
+def test_every_struct_is_used() -> None:
+    used = set().union(*(SCHEMA.resolved(name)["layouts"] for name in SCHEMA.formats))
+    inner = {parse_type(f.type).base for s in SCHEMA.structs.values() for f in s.fields if parse_type(f.type).is_struct}
+    assert set(SCHEMA.structs) - used - inner == set()
 
 
 @pytest.mark.parametrize(

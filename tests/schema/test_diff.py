@@ -60,6 +60,13 @@ def test_a_string_that_changed_alone() -> None:
     assert not any(d.kind.on_the_wire for d in found)
 
 
+def test_an_array_that_moved_elsewhere() -> None:
+    assert [str(d) for d in formats("kho-test-v1-inline", "kho-test-v1-vmalloc")] == [
+        "/data/folios_info: native bytes u64[] address-or-order"
+        " -> native bytes struct kho_vmalloc leading to u64[] address-or-order"
+    ]
+
+
 def test_the_string_of_an_inner_node_is_a_difference_of_the_node() -> None:
     form = SCHEMA.format("memblock-v1")
     assert form.fdt is not None

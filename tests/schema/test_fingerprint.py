@@ -85,7 +85,6 @@ def test_a_missing_component_counts() -> None:
         {"dropped": ("seals",)},
         {"not_carried": ()},
         {"constants": {"DIRTY": 2}},
-        {"limits": {"folios": 5}},
         {"struct": "memfd_luo_ser@v1"},
         {"structs": {}},
     ],

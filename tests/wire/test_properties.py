@@ -12,7 +12,8 @@ from qualify.schema import FdtProperty
 from qualify.wire.fdt import Node
 from qualify.wire.properties import Endian, read_number, write_number
 
-U32, U64 = FdtProperty(name="csum", type="u32"), FdtProperty(name="start", type="u64")
+U32 = FdtProperty(name="csum", type="u32", endian="native")
+U64 = FdtProperty(name="start", type="u64", endian="native")
 BIG = FdtProperty(name="start", type="u64", endian="big")
 
 
