@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from qualify.backends import Backend
 
 __all__ = ["code_digest", "input_digest", "tool_version"]
 
-#: The layers whose code decides outcomes and predictions.
-_DECIDING = ("backends", "compat", "judge", "machine", "model", "scenario", "schema", "wire")
+#: What decides outcomes and predictions: layers, and the messages of errors, which end up in logs.
+_DECIDING = ("backends", "compat", "errors.py", "judge", "machine", "model", "scenario", "schema", "wire")
+#: Data that is told more exactly: a cell's input has its releases' fingerprints and its scenario's digest.
+_TOLD = ("scenario/data", "schema/data")
+_SUFFIXES = (".py", ".yaml")
 
 
 def input_digest(source: str, target: str, scenario: str, backend: Backend, seed: int) -> str:
@@ -25,14 +29,20 @@ def input_digest(source: str, target: str, scenario: str, backend: Backend, seed
 
 @cache
 def code_digest() -> str:
-    """Over the code of the deciding layers: while it is being worked on, a version number says too little."""
+    """Over what decides, code and data such as the rules: while it is worked on, a version number says too little."""
     root = Path(qualify.__file__).parent
     digest = hashlib.sha256(qualify.__version__.encode())
-    for layer in _DECIDING:
-        for file in sorted((root / layer).rglob("*.py")):
-            digest.update(file.relative_to(root).as_posix().encode())
-            digest.update(file.read_bytes())
+    for file in _deciding(root):
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _deciding(root: Path) -> Iterator[Path]:
+    told = {root / folder for folder in _TOLD}
+    for name in _DECIDING:
+        found = [root / name] if name.endswith(".py") else (root / name).rglob("*")
+        yield from sorted(f for f in found if f.suffix in _SUFFIXES and f.is_file() and told.isdisjoint(f.parents))
 
 
 def tool_version() -> str:
