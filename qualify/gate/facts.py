@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
+from qualify.engine import load_current
 from qualify.gate.result import Demand, Fact
 from qualify.matrix import Cell
 from qualify.model import Verdict, worst
 from qualify.scenario import Scenario
 from qualify.schema import Schema
-from qualify.store import StoredResult, load_latest
-from qualify.store.history import Subject, load_subjects, load_unstable
+from qualify.store import StoredResult, load_cells, load_latest
+from qualify.store.history import load_unstable
 
 __all__ = ["load_facts", "to_facts"]
 
@@ -23,21 +24,16 @@ def load_facts(
 ) -> tuple[Fact, ...]:
     """What the store knows about the demanded cells, on any backend."""
     wanted = set(demanded)
-    subjects = {c: s for c, s in load_subjects(session).items() if Demand(c.source, c.target, c.scenario) in wanted}
-    prints = {r.label: schema.fingerprint(r) for r in schema.releases}
-    current = {
-        cell
-        for cell, known in subjects.items()
-        if known == Subject(prints[cell.source], prints[cell.target], library[cell.scenario].digest)
-    }
-    return to_facts(load_latest(session, set(subjects)).values(), load_unstable(session), current)
+    cells = {c for c in load_cells(session) if Demand(c.source, c.target, c.scenario) in wanted}
+    latest = load_latest(session, cells)
+    return to_facts(latest.values(), load_unstable(session), load_current(session, latest, schema, library))
 
 
 def to_facts(
     results: Iterable[StoredResult], unstable: Mapping[Cell, Collection[Verdict]], current: Collection[Cell]
 ) -> tuple[Fact, ...]:
     """`unstable` holds the verdicts of cells whose repeats differ, of which the worst counts; `current` the cells whose
-    result is about releases and a scenario as they are today."""
+    result is about schema, scenarios and tool as they are today."""
     return tuple(
         Fact(
             demand=Demand(r.cell.source, r.cell.target, r.cell.scenario),
