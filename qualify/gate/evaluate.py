@@ -75,13 +75,14 @@ def _lacking(
     policy: Policy, demand: Demand, facts: list[Fact], done: list[Fact], now: datetime
 ) -> Iterator[GateReason]:
     """What is missing for a yes. One backend that satisfies the policy is enough, whatever became of the others."""
+    done = [f for f in done if f.newest]
     strong = [f for f in done if _strong(policy, f)]
     if any(_fresh(policy, f, now) for f in strong):
         return
     broken = [f for f in facts if f.current and f.status in (Status.ERROR, Status.TIMEOUT)]
     for fact in broken:
         yield _reason(ReasonClass.HARNESS_FAILED, fact, f"{fact.status}: {fact.detail or 'no detail'}")
-    stale = [f for f in facts if not f.current]
+    stale = [f for f in facts if f.newest and not f.current]
     missed = [f for f in stale if f.status is Status.DONE and _strong(policy, f)]
     if strong:
         fact = max(strong, key=lambda f: f.measured)
@@ -117,4 +118,5 @@ def _days(policy: Policy) -> str:
 
 
 def _reason(cls: ReasonClass, fact: Fact, message: str) -> GateReason:
-    return GateReason(cls, fact.demand, fact.backend, message)
+    hidden = "" if fact.newest else "; found before a later run failed"
+    return GateReason(cls, fact.demand, fact.backend, message + hidden)

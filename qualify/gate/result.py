@@ -87,9 +87,10 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """The newest result of one cell, as far as a gate cares. `verdict` is None exactly when `status` is not DONE.
+    """A result of one cell, as far as a gate cares. `verdict` is None exactly when `status` is not DONE.
 
     `current` is False when schema, scenario or tool have changed since, so that the result is about something else.
+    Not `newest`: a later run of the same input failed; what this one found still counts, but only against.
     """
 
     demand: Demand
@@ -103,6 +104,7 @@ class Fact:
     predicted: frozenset[Verdict] = frozenset()  # every verdict that the decision says can happen
     unstable: bool = False
     current: bool = True
+    newest: bool = True
     detail: str = ""
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "StoredResult",
     "load_artefacts",
     "load_cells",
+    "load_last_done",
     "load_latest",
     "load_logs",
     "load_objects",
@@ -119,6 +120,20 @@ def load_latest(session: Session, cells: Collection[Cell]) -> dict[Cell, StoredR
         if cell in wanted:
             found[cell] = _result(cell, row)
     return found
+
+
+def load_last_done(session: Session, cells: Collection[Cell]) -> dict[Cell, StoredResult]:
+    """For each of these cells whose newest result is not DONE: the newest that is, of the same input, if any."""
+    view, table = latest_result.c, ResultRow.__table__
+    query = (
+        select(table, view.source, view.target, view.scenario, view.backend, RunRow.seed, RunRow.tool_version)
+        .join(latest_result, (view.cell_id == ResultRow.cell_id) & (view.input_digest == ResultRow.input_digest))
+        .join(RunRow, RunRow.id == ResultRow.run_id)
+        .where(view.status != Status.DONE, ResultRow.status == Status.DONE)
+        .order_by(ResultRow.created, ResultRow.id)
+    )
+    rows = ((Cell(row.source, row.target, row.scenario, row.backend), row) for row in session.execute(query))
+    return {cell: _result(cell, row) for cell, row in rows if cell in cells}
 
 
 def _result(cell: Cell, row: Row[Any]) -> StoredResult:

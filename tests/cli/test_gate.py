@@ -118,6 +118,29 @@ def test_what_another_tool_or_schema_gave_is_no_evidence(tmp_path: Path, said: S
     assert "`qualify run MATRIX`" in told["reasons"][0]["advice"]
 
 
+def test_a_later_error_does_not_hide_a_no(tmp_path: Path) -> None:
+    db = tmp_path / "db.sqlite"
+    fill(db, lambda _: Said(Verdict.RESTORED))
+    fill(db, lambda _: Said(Verdict.LOST))
+    fill(db, lambda _: Said(None, Status.ERROR))
+    fill(db, lambda _: Said(None, Status.TIMEOUT))
+    result = run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["classes"]) == (4, ["forbidden-verdict", "harness-failed", "unstable"])
+    assert len(told["reasons"]) == 3 * told["demanded"]
+    fill(db, lambda _: Said(None, Status.ERROR), inputs="2")
+    again = run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json")
+    assert (again.exit_code, json.loads(again.stdout)["classes"]) == (3, ["evidence-too-old"])
+
+
+def test_a_later_error_does_not_turn_into_a_yes(tmp_path: Path) -> None:
+    db = tmp_path / "db.sqlite"
+    fill(db, lambda _: Said())
+    fill(db, lambda _: Said(None, Status.ERROR))
+    result = run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["classes"]) == (4, ["harness-failed"])
+
+
 def test_a_repeat_with_another_input_does_not_make_it_unstable(tmp_path: Path) -> None:
     db = tmp_path / "db.sqlite"
     fill(db, lambda _: Said(Verdict.PANIC), inputs="2")

@@ -194,6 +194,33 @@ def test_stale_beside_weak_names_the_one_that_running_again_would_mend() -> None
     assert evaluate(policy(), [CELL], [weak, as_weak], NOW).classes == (R.EVIDENCE_TOO_WEAK,)
 
 
+def test_a_later_failure_does_not_hide_what_speaks_against() -> None:
+    lost = fact(verdict=Verdict.LOST, newest=False)
+    failed = fact(status=Status.ERROR, verdict=None, agrees=None, detail="no space")
+    result = evaluate(policy(), [CELL], [failed, lost], NOW)
+    assert [(r.cls, r.message) for r in result.reasons] == [
+        (R.FORBIDDEN_VERDICT, "LOST; allowed is RESTORED or DEGRADED; found before a later run failed"),
+        (R.HARNESS_FAILED, "ERROR: no space"),
+    ]
+    assert result.answer.exit_status == 4
+    elsewhere = evaluate(policy(), [CELL], [failed, lost, fact(backend="qemu")], NOW)
+    assert (elsewhere.classes, elsewhere.answer.exit_status) == ((R.FORBIDDEN_VERDICT,), 1)
+
+
+def test_a_later_failure_is_not_papered_over_with_what_speaks_for() -> None:
+    failed = fact(status=Status.ERROR, verdict=None, agrees=None)
+    result = evaluate(policy(), [CELL], [failed, fact(newest=False)], NOW)
+    assert (result.classes, result.answer.exit_status) == ((R.HARNESS_FAILED,), 4)
+
+
+def test_what_a_failure_hides_is_no_evidence_when_it_is_stale() -> None:
+    failed = fact(status=Status.ERROR, verdict=None, agrees=None, current=False)
+    lost = fact(verdict=Verdict.LOST, newest=False, current=False)
+    result = evaluate(policy(), [CELL], [failed, lost], NOW)
+    assert [r.message.partition(",")[0] for r in result.reasons] == ["ERROR"]
+    assert result.classes == (R.EVIDENCE_TOO_OLD,)
+
+
 def test_strong_but_old_and_weak_but_fresh_is_too_old() -> None:
     old = fact(backend="qemu", measured=datetime(2026, 1, 2, tzinfo=UTC))
     weak = fact(backend="simulator", evidence=Evidence.SIMULATED)
