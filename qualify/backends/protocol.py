@@ -29,8 +29,10 @@ class CellInput:
 class Backend(Protocol):
     """Runs cells, one at a time per process. An exception means that the harness broke, never that a kernel did.
 
-    A backend from another package may also have a `version`: when it changes, cells are run again.
-    Changes to the backends in here are noticed without.
+    Cells are run again, and do not share a run, when their input differs: fingerprints, scenario, seed and what of ours
+    decides. A backend whose observations show anything else of a cell, such as the version that a source writes down,
+    says so by a method ``inputs(cell: CellInput) -> tuple[str, ...]``. One from another package may also have a
+    `version`; changes to the backends in here are noticed without.
     """
 
     @property

@@ -109,7 +109,7 @@ def _import(
     db: DbOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Merge an export into a database. Doing it again adds nothing.
+    """Merge an export into a database. Doing it again adds nothing; one that was cut short or changed is refused.
 
     Example: qualify db import evidence.jsonl --db postgresql://host/qualify
     """

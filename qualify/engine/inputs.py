@@ -4,35 +4,74 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import qualify
-from qualify.backends import Backend
+from qualify.backends import Backend, CellInput
+from qualify.matrix import Cell
+from qualify.scenario import Scenario
+from qualify.schema import Schema
 
-__all__ = ["code_digest", "input_digest", "tool_version"]
+__all__ = ["Inputs", "code_digest", "input_digest", "tool_version"]
 
-#: The layers whose code decides outcomes and predictions.
-_DECIDING = ("backends", "compat", "judge", "machine", "model", "scenario", "schema", "wire")
+#: What decides outcomes and predictions: layers, and the messages of errors, which end up in logs.
+_DECIDING = ("backends", "compat", "errors.py", "judge", "machine", "model", "scenario", "schema", "wire")
+#: Data that is told more exactly: a cell's input has its releases' fingerprints and its scenario's digest.
+_TOLD = ("scenario/data", "schema/data")
+_SUFFIXES = (".py", ".yaml")
 
 
-def input_digest(source: str, target: str, scenario: str, backend: Backend, seed: int) -> str:
-    """Over both fingerprints, the scenario's digest, the backend, the seed, and the code that decides outcomes."""
+class Inputs:
+    """The input digests of cells, as schema, scenarios and tool are now. Each distinct one is computed once."""
+
+    def __init__(self, schema: Schema, library: Mapping[str, Scenario], backend: Callable[[str], Backend]) -> None:
+        self._schema = schema
+        self._library = library
+        self._backend = backend
+        self._known: dict[tuple[object, ...], str] = {}
+
+    def digest(self, cell: Cell, seed: int | None) -> str:
+        """The digest of one cell; without a seed the scenario's own counts."""
+        schema, scenario, backend = self._schema, self._library[cell.scenario], self._backend(cell.backend)
+        source, target = schema.release(cell.source), schema.release(cell.target)
+        chosen = scenario.seed if seed is None else seed
+        more = _more(backend, CellInput(schema, source, target, scenario, chosen))
+        key = (schema.fingerprint(source), schema.fingerprint(target), scenario.digest, cell.backend, chosen, more)
+        if (found := self._known.get(key)) is None:
+            found = self._known[key] = input_digest(*key[:3], backend, chosen, more)
+        return found
+
+
+def _more(backend: Backend, cell: CellInput) -> tuple[str, ...]:
+    inputs = getattr(backend, "inputs", None)
+    return () if inputs is None else tuple(inputs(cell))
+
+
+def input_digest(source: str, target: str, scenario: str, backend: Backend, seed: int, more: Sequence[str] = ()) -> str:
+    """Over both fingerprints, the scenario's digest, the backend, the seed, what decides outcomes, and `more`."""
     version = str(getattr(backend, "version", ""))
-    parts = (source, target, scenario, backend.name, version, code_digest(), str(seed))
+    parts = (source, target, scenario, backend.name, version, code_digest(), str(seed), *more)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @cache
 def code_digest() -> str:
-    """Over the code of the deciding layers: while it is being worked on, a version number says too little."""
+    """Over what decides, code and data such as the rules: while it is worked on, a version number says too little."""
     root = Path(qualify.__file__).parent
     digest = hashlib.sha256(qualify.__version__.encode())
-    for layer in _DECIDING:
-        for file in sorted((root / layer).rglob("*.py")):
-            digest.update(file.relative_to(root).as_posix().encode())
-            digest.update(file.read_bytes())
+    for file in _deciding(root):
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _deciding(root: Path) -> Iterator[Path]:
+    told = {root / folder for folder in _TOLD}
+    for name in _DECIDING:
+        found = [root / name] if name.endswith(".py") else (root / name).rglob("*")
+        yield from sorted(f for f in found if f.suffix in _SUFFIXES and f.is_file() and told.isdisjoint(f.parents))
 
 
 def tool_version() -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from qualify.backends import Backend
 from qualify.backends import backend as installed
-from qualify.engine.inputs import input_digest
+from qualify.engine.inputs import Inputs
 from qualify.errors import MatrixError, Problem, UsageError
 from qualify.matrix import Matrix, Selection, select
 from qualify.scenario import Scenario
@@ -65,17 +65,9 @@ def plan(
     selection = select(matrix, schema, library)
     backends = _backends(matrix, registry)
     chosen = matrix.seed if seed is None else seed
-    fingerprints = {r.label: schema.fingerprint(r) for r in schema.releases}
-    digests: dict[tuple[str, str, str, str], str] = {}
-    cells: list[CellKeys] = []
-    for cell in selection.cells:
-        scenario = library[cell.scenario]
-        key = (fingerprints[cell.source], fingerprints[cell.target], scenario.digest, cell.backend)
-        if key not in digests:
-            cell_seed = scenario.seed if chosen is None else chosen
-            digests[key] = input_digest(*key[:3], backends[cell.backend], cell_seed)
-        cells.append(CellKeys(cell, digests[key]))
-    return Plan(matrix, schema, library, selection, backends, chosen, tuple(cells))
+    inputs = Inputs(schema, library, backends.__getitem__)
+    cells = tuple(CellKeys(cell, inputs.digest(cell, chosen)) for cell in selection.cells)
+    return Plan(matrix, schema, library, selection, backends, chosen, cells)
 
 
 def outstanding(planned: Plan, latest: Mapping[object, StoredResult], reusable: Mapping[str, int]) -> Outstanding:

@@ -2,6 +2,7 @@
 """A policy against facts. Pure: time is an argument.
 
 Whatever speaks against a release counts, however weak or old its evidence; what speaks for it must be strong and fresh.
+What was measured with another schema, scenario or tool speaks of something else, neither for nor against.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def evaluate(policy: Policy, demanded: Sequence[Demand], facts: Iterable[Fact], 
 
 def _applicable(known: Iterable[list[Fact]]) -> bool:
     """Whether anything at all was handed over and came back somehow."""
-    return any(f.verdict not in (None, Verdict.UNSUPPORTED) for facts in known for f in facts)
+    return any(f.current and f.verdict not in (None, Verdict.UNSUPPORTED) for facts in known for f in facts)
 
 
 def _nothing(known: dict[Demand, list[Fact]]) -> str:
@@ -43,7 +44,7 @@ def _nothing(known: dict[Demand, list[Fact]]) -> str:
 
 
 def _reasons(policy: Policy, demand: Demand, facts: list[Fact], now: datetime) -> Iterator[GateReason]:
-    done = [f for f in facts if f.status is Status.DONE]
+    done = [f for f in facts if f.current and f.status is Status.DONE]
     for fact in done:
         yield from _against(policy, fact)
     yield from _lacking(policy, demand, facts, done, now)
@@ -74,15 +75,21 @@ def _lacking(
     policy: Policy, demand: Demand, facts: list[Fact], done: list[Fact], now: datetime
 ) -> Iterator[GateReason]:
     """What is missing for a yes. One backend that satisfies the policy is enough, whatever became of the others."""
-    strong = [f for f in done if f.evidence.strength >= policy.minimum_evidence.strength]
+    done = [f for f in done if f.newest]
+    strong = [f for f in done if _strong(policy, f)]
     if any(_fresh(policy, f, now) for f in strong):
         return
-    broken = [f for f in facts if f.status in (Status.ERROR, Status.TIMEOUT)]
+    broken = [f for f in facts if f.current and f.status in (Status.ERROR, Status.TIMEOUT)]
     for fact in broken:
         yield _reason(ReasonClass.HARNESS_FAILED, fact, f"{fact.status}: {fact.detail or 'no detail'}")
+    stale = [f for f in facts if f.newest and not f.current]
+    missed = [f for f in stale if f.status is Status.DONE and _strong(policy, f)]
     if strong:
-        fact = max(strong, key=lambda f: (f.current, f.measured))
-        yield _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, _too_old(policy, fact))
+        fact = max(strong, key=lambda f: f.measured)
+        message = f"measured on {fact.measured:%Y-%m-%d}; the policy allows {_days(policy)}"
+        yield _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, message)
+    elif missed or (stale and not done):
+        yield _stale(max(missed or stale, key=lambda f: f.measured))
     elif done:
         fact = max(done, key=lambda f: f.evidence.strength)
         message = f"evidence is {fact.evidence}; the policy demands {policy.minimum_evidence}"
@@ -91,14 +98,17 @@ def _lacking(
         yield GateReason(ReasonClass.EVIDENCE_MISSING, demand, "", "never run")
 
 
+def _stale(fact: Fact) -> GateReason:
+    what = f"{fact.verdict or fact.status}, measured on {fact.measured:%Y-%m-%d}"
+    return _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, f"{what}; schema, scenario or tool have changed since")
+
+
+def _strong(policy: Policy, fact: Fact) -> bool:
+    return fact.evidence.strength >= policy.minimum_evidence.strength
+
+
 def _fresh(policy: Policy, fact: Fact, now: datetime) -> bool:
-    return fact.current and (policy.maximum_age is None or now - fact.measured <= policy.maximum_age)
-
-
-def _too_old(policy: Policy, fact: Fact) -> str:
-    if not fact.current:
-        return f"measured on {fact.measured:%Y-%m-%d}; schema or scenario have changed since"
-    return f"measured on {fact.measured:%Y-%m-%d}; the policy allows {_days(policy)}"
+    return policy.maximum_age is None or now - fact.measured <= policy.maximum_age
 
 
 def _days(policy: Policy) -> str:
@@ -108,4 +118,5 @@ def _days(policy: Policy) -> str:
 
 
 def _reason(cls: ReasonClass, fact: Fact, message: str) -> GateReason:
-    return GateReason(cls, fact.demand, fact.backend, message)
+    hidden = "" if fact.newest else "; found before a later run failed"
+    return GateReason(cls, fact.demand, fact.backend, message + hidden)

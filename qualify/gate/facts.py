@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
+from qualify.engine import load_current
 from qualify.gate.result import Demand, Fact
 from qualify.matrix import Cell
 from qualify.model import Verdict, worst
 from qualify.scenario import Scenario
 from qualify.schema import Schema
-from qualify.store import StoredResult, load_latest
-from qualify.store.history import Subject, load_subjects, load_unstable
+from qualify.store import StoredResult, load_cells, load_last_done, load_latest
+from qualify.store.history import load_unstable
 
 __all__ = ["load_facts", "to_facts"]
 
@@ -21,23 +22,27 @@ __all__ = ["load_facts", "to_facts"]
 def load_facts(
     session: Session, demanded: Sequence[Demand], schema: Schema, library: Mapping[str, Scenario]
 ) -> tuple[Fact, ...]:
-    """What the store knows about the demanded cells, on any backend."""
+    """What the store knows about the demanded cells, on any backend.
+
+    Of a cell whose newest run failed that is also what an earlier run of the same input found out.
+    """
     wanted = set(demanded)
-    subjects = {c: s for c, s in load_subjects(session).items() if Demand(c.source, c.target, c.scenario) in wanted}
-    prints = {r.label: schema.fingerprint(r) for r in schema.releases}
-    current = {
-        cell
-        for cell, known in subjects.items()
-        if known == Subject(prints[cell.source], prints[cell.target], library[cell.scenario].digest)
-    }
-    return to_facts(load_latest(session, set(subjects)).values(), load_unstable(session), current)
+    cells = {c for c in load_cells(session) if Demand(c.source, c.target, c.scenario) in wanted}
+    latest, unstable = load_latest(session, cells), load_unstable(session)
+    current = load_current(session, latest, schema, library)
+    hidden = load_last_done(session, cells)
+    return (*to_facts(latest.values(), unstable, current), *to_facts(hidden.values(), unstable, current, newest=False))
 
 
 def to_facts(
-    results: Iterable[StoredResult], unstable: Mapping[Cell, Collection[Verdict]], current: Collection[Cell]
+    results: Iterable[StoredResult],
+    unstable: Mapping[Cell, Collection[Verdict]],
+    current: Collection[Cell],
+    *,
+    newest: bool = True,
 ) -> tuple[Fact, ...]:
     """`unstable` holds the verdicts of cells whose repeats differ, of which the worst counts; `current` the cells whose
-    result is about releases and a scenario as they are today."""
+    result is about schema, scenarios and tool as they are today."""
     return tuple(
         Fact(
             demand=Demand(r.cell.source, r.cell.target, r.cell.scenario),
@@ -51,6 +56,7 @@ def to_facts(
             predicted=r.predicted,
             unstable=r.cell in unstable,
             current=r.cell in current,
+            newest=newest,
             detail=r.detail,
         )
         for r in results

@@ -70,7 +70,7 @@ ADVICE: dict[ReasonClass, str] = {
     ReasonClass.HARNESS_FAILED: "says nothing about kernels: look at the detail, mend the harness, `qualify run` again",
     ReasonClass.EVIDENCE_MISSING: "run a matrix that has these cells: `qualify run MATRIX`",
     ReasonClass.EVIDENCE_TOO_WEAK: "run these cells on a stronger backend: `qualify run MATRIX --backend …`",
-    ReasonClass.EVIDENCE_TOO_OLD: "measure again: `qualify run MATRIX --fresh`",
+    ReasonClass.EVIDENCE_TOO_OLD: "measure again: `qualify run MATRIX`, with --fresh where only the age is too great",
     ReasonClass.UNSTABLE: "find out why repeats differ; until then nobody can promise anything",
     ReasonClass.NOTHING_APPLICABLE: "check 'required_pairs' and 'scenarios' with `qualify policy explain FILE`",
 }
@@ -87,9 +87,10 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """The newest result of one cell, as far as a gate cares. `verdict` is None exactly when `status` is not DONE.
+    """A result of one cell, as far as a gate cares. `verdict` is None exactly when `status` is not DONE.
 
-    `current` is False when schema or scenario have changed since, so that the result is about something else.
+    `current` is False when schema, scenario or tool have changed since, so that the result is about something else.
+    Not `newest`: a later run of the same input failed; what this one found still counts, but only against.
     """
 
     demand: Demand
@@ -103,6 +104,7 @@ class Fact:
     predicted: frozenset[Verdict] = frozenset()  # every verdict that the decision says can happen
     unstable: bool = False
     current: bool = True
+    newest: bool = True
     detail: str = ""
 
 

@@ -140,6 +140,7 @@ def _totals(rows: Sequence[CellRow], pairs: Sequence[PairRow]) -> Totals:
         compared=sum(row.agrees is not None for row in rows),
         disagreements=sum(row.agrees is False for row in rows),
         vague=sum(len(row.predicted_verdicts) > VAGUE for row in rows),
+        stale=sum(row.stale for row in rows),
         verdicts=tuple((verdict, heads[verdict]) for verdict in Verdict if heads[verdict]),
         failures=tuple(broken.most_common(_FAILURES)),
     )

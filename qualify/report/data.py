@@ -100,6 +100,7 @@ class CellRow:
     detail: str = ""
     created: datetime | None = None
     shared: bool = False
+    stale: bool = False  # measured with another version of schema, scenario or tool than today's
     same_verdict: Verdict | None = None  # of source -> source, same scenario and backend
     objects: tuple[ObjectRow, ...] = ()
     reasons: tuple[Reason, ...] = ()
@@ -205,6 +206,11 @@ class PairRow:
         return sum(c.status is status for c in self.cells)
 
     @property
+    def stale(self) -> int:
+        """How many results are about another version of schema, scenario or tool."""
+        return sum(c.stale for c in self.cells)
+
+    @property
     def disagreements(self) -> int:
         """How many cells contradict their prediction."""
         return sum(c.agrees is False for c in self.cells)
@@ -225,6 +231,7 @@ class Totals:
     disagreements: int
     vague: int  # prediction sets of more than two verdicts
     verdicts: tuple[tuple[Verdict, int], ...]  # of pairs, by headline
+    stale: int = 0  # results of another version of schema, scenario or tool
     failures: tuple[tuple[str, int], ...] = ()  # what broke the harness most often, and how often
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from qualify.model import Alternative, Consequence, Reason, Status, Verdict
 from qualify.report.data import CellRow, FindingGroup, ObjectRow, PairRow, ReportData
-from qualify.report.wording import CONSEQUENCES, MEANINGS, STATUSES, SYMBOLS, state
+from qualify.report.wording import CONSEQUENCES, MEANINGS, STALE, STATUSES, SYMBOLS, state
 
 __all__ = ["as_dict", "packed"]
 
@@ -41,6 +41,7 @@ def _pair(pair: PairRow) -> dict[str, Any]:
         "oldest": None if pair.oldest is None else pair.oldest.isoformat(),
         "consequences": [c.value for c in pair.consequences],
         "disagreements": pair.disagreements,
+        "stale": pair.stale,
         "missing": pair.count(Status.MISSING),
         "errors": pair.count(Status.ERROR) + pair.count(Status.TIMEOUT),
         "cells": [_cell(c) for c in pair.cells],
@@ -59,6 +60,7 @@ def _cell(cell: CellRow) -> dict[str, Any]:
         "agrees": cell.agrees,
         "unstable": cell.unstable,
         "shared": cell.shared,
+        "stale": cell.stale,
         "created": None if cell.created is None else cell.created.isoformat(),
         "same_verdict": None if cell.same_verdict is None else cell.same_verdict.value,
         "detail": cell.detail,
@@ -115,6 +117,7 @@ class _Packer:
             "scenarios": [[s.id, s.title, s.purpose, list(s.tags)] for s in self.data.scenarios],
             "states": {k.value: [SYMBOLS[k], MEANINGS[k]] for k in (*Verdict, *STATUSES)},
             "consequences": {k.value: list(v) for k, v in CONSEQUENCES.items()},
+            "stale": STALE,
             "findings": [_finding(f) for f in self.data.findings],
             "pairs": pairs,
             "strings": self.strings.values,
@@ -145,6 +148,7 @@ class _Packer:
             *self._objects(c.objects),
             tuple(self._reason(r) for r in c.reasons),
             tuple(self._texts(c.log)),
+            int(c.stale),
         )
         return self.cells.add(fields)
 

@@ -25,6 +25,7 @@ from qualify.report.wording import (
     age,
     pairs_in_words,
     plural,
+    stale_results,
     state,
 )
 
@@ -76,6 +77,7 @@ def _environment() -> Environment:
         "fragment": _fragment,
         "letter": {k: v[0] for k, v in CONSEQUENCES.items()},
         "meaning": {k: v[1] for k, v in CONSEQUENCES.items()},
+        "stale": stale_results,
         "state": state,
     }
     return environment

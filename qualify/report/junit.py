@@ -10,7 +10,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from qualify.model import Verdict
 from qualify.report.data import CellRow, PairRow, ReportData
-from qualify.report.wording import MEANINGS
+from qualify.report.wording import MEANINGS, stale_results
 
 __all__ = ["render"]
 
@@ -35,6 +35,7 @@ def _suite(data: ReportData, pair: PairRow) -> TestSuite:
     suite.add_property("direction", pair.direction.value)
     suite.add_property("evidence", pair.evidence.value if pair.evidence else "none")
     suite.add_property("schema", data.schema_digest)
+    suite.add_property("stale", stale_results(pair.stale) if pair.stale else "none")
     suite.add_testcases([case for cell in pair.cells for case in _cases(name, cell)])
     return suite
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from qualify.compat import compare
+from qualify.engine import load_current
 from qualify.matrix import Cell, Selection
 from qualify.model import Consequence, Prediction, Status, worst
 from qualify.report.assemble import assemble
@@ -24,7 +24,7 @@ def load_report(
     session: Session, selection: Selection, schema: Schema, *, generated: datetime, tool_version: str
 ) -> ReportData:
     """Every planned cell, those without a result as MISSING."""
-    reader = _Reader(session, selection.cells)
+    reader = _Reader(session, selection, schema)
     releases = {r.label: r for r in selection.releases}
     pairs = {(p.source, p.target): p for p in selection.pairs}
     return assemble(
@@ -56,8 +56,9 @@ def _release(schema: Schema, release: Release) -> ReleaseRow:
 class _Reader:
     """Results with what they refer to. Many results share an outcome, a prediction or a log: each is read once."""
 
-    def __init__(self, session: Session, cells: Iterable[Cell]) -> None:
-        self._results = load_latest(session, set(cells))
+    def __init__(self, session: Session, selection: Selection, schema: Schema) -> None:
+        self._results = load_latest(session, set(selection.cells))
+        self._current = load_current(session, self._results, schema, {s.id: s for s in selection.scenarios})
         known = self._results.values()
         outcomes = load_objects(session, {r.outcome_id for r in known if r.outcome_id is not None})
         self._objects = {n: tuple(map(_object, objects)) for n, objects in outcomes.items()}
@@ -92,6 +93,7 @@ class _Reader:
             detail=result.detail,
             created=result.measured,
             shared=result.shared_from is not None,
+            stale=cell not in self._current,
             objects=self._objects[result.outcome_id] if result.outcome_id is not None else (),
             reasons=prediction.reasons if prediction else (),
             log=self._logs[result.log_id] if result.log_id is not None else (),

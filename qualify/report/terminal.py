@@ -10,7 +10,17 @@ from tabulate import SEPARATING_LINE, tabulate
 
 from qualify.model import Evidence, Finding, Status, Verdict
 from qualify.report.data import UNUSUAL_TAGS, CellRow, FindingGroup, PairRow, ReportData
-from qualify.report.wording import CONSEQUENCES, FINDINGS, MEANINGS, STATUSES, age, pairs_in_words, plural, state
+from qualify.report.wording import (
+    CONSEQUENCES,
+    FINDINGS,
+    MEANINGS,
+    STATUSES,
+    age,
+    pairs_in_words,
+    plural,
+    stale_results,
+    state,
+)
 
 __all__ = ["WORDS", "render"]
 
@@ -49,6 +59,8 @@ _GAP = 2
 def render(data: ReportData, *, colour: bool = False, width: int = 120) -> str:
     """The whole report as text, without a trailing newline."""
     parts = [_hung(_head(data), width), _hung(_predictions(data), width)]
+    if data.totals.stale:
+        parts.insert(1, _hung(stale_results(data.totals.stale), width))
     if data.totals.failures:
         parts.append(_hung(_failures(data), width))
     columns = max(1, (width - _LABEL) // (_CELL + _GAP))

@@ -13,11 +13,13 @@ __all__ = [
     "CONSEQUENCES",
     "FINDINGS",
     "MEANINGS",
+    "STALE",
     "STATUSES",
     "SYMBOLS",
     "age",
     "pairs_in_words",
     "plural",
+    "stale_results",
     "state",
 ]
 
@@ -75,6 +77,10 @@ FINDINGS: dict[Finding, tuple[str, str]] = {
 }
 
 
+#: What is said of results whose input is not the one that a run would give their cells today.
+STALE = "measured with another version of schema, scenario or tool; run the matrix again"
+
+
 def state(cell: CellRow | None) -> Verdict | Status:
     """What a square shows for a cell: its verdict, or why there is none."""
     if cell is None:
@@ -85,6 +91,11 @@ def state(cell: CellRow | None) -> Verdict | Status:
 def plural(count: int, noun: str) -> str:
     """``1 cell``, ``2 cells``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def stale_results(count: int) -> str:
+    """``2 results were measured with another version of ...``."""
+    return f"{plural(count, 'result')} {'was' if count == 1 else 'were'} {STALE}"
 
 
 def age(created: datetime | None, now: datetime) -> str:

@@ -19,8 +19,11 @@ from qualify.yamlfile import suggest
 
 __all__ = ["Schema", "struct_ids"]
 
-# what says where a fact comes from, or only names it, is not part of how a kernel behaves
-_NOT_BEHAVIOUR = frozenset({"id", "provenance", "text"})
+# What says where a fact comes from, or only names it, is not part of how a kernel behaves. Everything else is: what a
+# later schema adds counts until somebody says here that it does not.
+_NOT_BEHAVIOUR = {"id", "provenance", "text"}
+# Traits are told with the value that the release has; what it needs, with all that this needs in its turn.
+_NOT_OF_A_COMPONENT = {*_NOT_BEHAVIOUR, "title", "kernel_name", "properties", "traits", "depends"}
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,11 @@ class Schema:
     def _behaviour(self, release: Release) -> dict[str, Any]:
         components = {}
         for name, spec in sorted(release.components.items()):
-            traits = {t: self.trait(release, name, t) for t in self.components[name].traits}
+            component = self.components[name]
+            traits = {t: self.trait(release, name, t) for t in component.traits}
             components[name] = {
+                **component.model_dump(mode="json", exclude=_NOT_OF_A_COMPONENT),
+                "depends": sorted(self._needs(name)),
                 "writes": self.resolved(spec.writes) if spec.writes else None,
                 "reads": [self.resolved(f) for f in spec.reads],
                 "requires": sorted(spec.requires),
@@ -132,11 +138,21 @@ class Schema:
         keys = ("arch", "page_size", "endian", "max_page_order")
         return {**{k: getattr(release, k) for k in keys}, "components": components}
 
+    def _needs(self, component: str) -> set[str]:
+        """Every component that `component` depends on, also by way of those that a release lacks."""
+        found: set[str] = set()
+        waiting = [component]
+        while waiting:
+            new = set(self.components[waiting.pop()].depends) - found
+            found |= new
+            waiting.extend(new)
+        return found
+
     def resolved(self, format_id: str) -> dict[str, Any]:
         """A format with every struct it uses spelt out and everything that is not behaviour left out."""
         form = self.formats[format_id]
         used = sorted(struct_ids(form))
-        plain: dict[str, Any] = _strip(form.model_dump(mode="json"))
+        plain: dict[str, Any] = form.model_dump(mode="json", exclude=_NOT_BEHAVIOUR)
         plain["layouts"] = {name: [_flat(f) for f in self.flat(name)] for name in used}
         plain["sizes"] = {name: self.structs[name].size for name in used}
         return plain
@@ -159,14 +175,6 @@ def struct_ids(form: Format) -> set[str]:
 
 def _flat(member: FlatField) -> list[Any]:
     return [member.name, member.type, member.offset, member.count, list(member.bits) if member.bits else None]
-
-
-def _strip(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _strip(v) for k, v in value.items() if k not in _NOT_BEHAVIOUR}
-    if isinstance(value, list):
-        return [_strip(v) for v in value]
-    return value
 
 
 def _digest(value: Any) -> str:

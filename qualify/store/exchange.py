@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole database as one text file, for another machine or another kind of database: JSON, one row a line."""
+"""A whole database as one text file, for another machine or another kind of database: JSON, one row a line.
+
+The last line says how many rows and artefacts there are, with a digest of all lines before it: a file that was cut
+short or changed is never taken for the whole.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +31,14 @@ _BATCH = 500
 
 
 def export_store(store: Store, out: TextIO) -> int:
-    """Write every row and every artefact; the number of lines."""
-    lines = 0
+    """Write every row, every artefact and the last line; the number of lines."""
+    tally = _Tally()
     for plain in _plain(store):
-        out.write(json.dumps(plain, separators=(",", ":"), ensure_ascii=False) + "\n")
-        lines += 1
-    return lines
+        line = _dump(plain)
+        tally.add(plain, line)
+        out.write(line)
+    out.write(_dump({"end": tally.as_dict()}))
+    return tally.lines + 1
 
 
 def import_store(into: Store, source: TextIO, name: str) -> Merged:
@@ -66,15 +72,79 @@ def _to_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
+def _dump(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+class _Tally:
+    """What the last line must say of those before it."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._counts = {"rows": 0, "artefacts": 0}
+        self._digest = hashlib.sha256()
+
+    def add(self, plain: dict[str, Any], line: str) -> None:
+        """Count one line; the head is neither a row nor an artefact."""
+        self.lines += 1
+        self._digest.update(line.encode("utf-8", "surrogatepass"))
+        for kind, key in (("rows", "table"), ("artefacts", "artefact")):
+            self._counts[kind] += key in plain
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self._counts, "sha256": self._digest.hexdigest()}
+
+    def __str__(self) -> str:
+        return f"{self._counts['rows']} rows and {self._counts['artefacts']} artefacts"
+
+
 def _lines(source: TextIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number, line) for all but the last, which is checked."""
+    tally, ended = _Tally(), False
+    for line in _text(source, name):
+        number = tally.lines + 1
+        if ended:
+            raise StoreError(f"{name}:{number + 1}: stands behind the end of the export; export it again")
+        plain = _parse(line, f"{name}:{number}")
+        if "end" in plain:
+            _check_end(plain["end"], tally, f"{name}:{number}")
+            ended = True
+            continue
+        tally.add(plain, line)
+        yield number, plain
+    if tally.lines and not ended:
+        raise StoreError(
+            f"{name}:{tally.lines}: the export was cut short behind this line: the last one does not say what there is "
+            f"({tally} are there); export it again"
+        )
+
+
+def _text(source: TextIO, name: str) -> Iterator[str]:
     try:
-        for number, line in enumerate(source, 1):
-            plain = json.loads(line)
-            if not isinstance(plain, dict):
-                raise ValueError("expected an object")
-            yield number, plain
+        yield from source
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{name}: is not an export of qualify: {error}") from error
+
+
+def _parse(line: str, place: str) -> dict[str, Any]:
+    try:
+        plain = json.loads(line)
+        if not isinstance(plain, dict):
+            raise ValueError("expected an object")
     except ValueError as error:
-        raise StoreError(f"{name}: is not an export of qualify, or was cut short: {error}") from error
+        raise StoreError(f"{place}: is not an export of qualify, or was cut short: {error}") from error
+    return plain
+
+
+def _check_end(end: Any, tally: _Tally, place: str) -> None:
+    found = tally.as_dict()
+    if end == found:
+        return
+    told = end if isinstance(end, dict) else {}
+    if all(told.get(kind) == found[kind] for kind in ("rows", "artefacts")):
+        raise StoreError(f"{place}: the lines before this one were changed since the export; export it again")
+    wanted = f"{told.get('rows')} rows and {told.get('artefacts')} artefacts"
+    raise StoreError(f"{place}: the export is not whole: {wanted} were written, {tally} are there; export it again")
 
 
 def _stage(

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Row, Table, func, select
 from sqlalchemy.orm import Session
 
 from qualify.matrix import Cell
@@ -32,6 +32,7 @@ from qualify.store.models import (
     PropertyRow,
     ResultArtefactRow,
     ResultRow,
+    RunRow,
     latest_result,
 )
 
@@ -39,6 +40,8 @@ __all__ = [
     "StoredObject",
     "StoredResult",
     "load_artefacts",
+    "load_cells",
+    "load_last_done",
     "load_latest",
     "load_logs",
     "load_objects",
@@ -75,6 +78,8 @@ class StoredResult:
     outcome_id: int | None
     prediction_id: int | None
     log_id: int | None
+    seed: int | None  # of its run; None: the scenario's own
+    tool_version: str  # that ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +99,69 @@ class StoredObject:
     properties: tuple[PropertyObservation, ...]
 
 
+def load_cells(session: Session) -> set[Cell]:
+    """Every cell that has a result."""
+    columns = (latest_result.c.source, latest_result.c.target, latest_result.c.scenario, latest_result.c.backend)
+    return {Cell(*row) for row in session.execute(select(*columns))}
+
+
 def load_latest(session: Session, cells: Collection[Cell]) -> dict[Cell, StoredResult]:
     """The newest result of each of these cells; a cell that never ran is not in the answer."""
     wanted = cells if isinstance(cells, set | frozenset | dict) else set(cells)
     view = latest_result.c
-    query = select(latest_result).where(view.backend.in_({cell.backend for cell in wanted}))
+    query = (
+        select(latest_result, RunRow.seed, RunRow.tool_version)
+        .join(RunRow, RunRow.id == view.run_id)
+        .where(view.backend.in_({cell.backend for cell in wanted}))
+    )
     found: dict[Cell, StoredResult] = {}
     for row in session.execute(query):
         cell = Cell(row.source, row.target, row.scenario, row.backend)
         if cell in wanted:
-            found[cell] = StoredResult(
-                cell,
-                row.id,
-                row.run_id,
-                row.input_digest,
-                Status(row.status),
-                None if row.verdict is None else Verdict(row.verdict),
-                Evidence(row.evidence),
-                row.detail,
-                frozenset(map(Consequence, row.consequences)),
-                row.timings,
-                row.counters,
-                frozenset(map(Verdict, row.predicted)),
-                None if row.predicted_worst is None else Verdict(row.predicted_worst),
-                row.agrees,
-                row.machine,
-                row.measured,
-                row.created,
-                row.shared_from,
-                row.outcome_id,
-                row.prediction_id,
-                row.log_id,
-            )
+            found[cell] = _result(cell, row)
     return found
+
+
+def load_last_done(session: Session, cells: Collection[Cell]) -> dict[Cell, StoredResult]:
+    """For each of these cells whose newest result is not DONE: the newest that is, of the same input, if any."""
+    view, table = latest_result.c, ResultRow.__table__
+    query = (
+        select(table, view.source, view.target, view.scenario, view.backend, RunRow.seed, RunRow.tool_version)
+        .join(latest_result, (view.cell_id == ResultRow.cell_id) & (view.input_digest == ResultRow.input_digest))
+        .join(RunRow, RunRow.id == ResultRow.run_id)
+        .where(view.status != Status.DONE, ResultRow.status == Status.DONE)
+        .order_by(ResultRow.created, ResultRow.id)
+    )
+    rows = ((Cell(row.source, row.target, row.scenario, row.backend), row) for row in session.execute(query))
+    return {cell: _result(cell, row) for cell, row in rows if cell in cells}
+
+
+def _result(cell: Cell, row: Row[Any]) -> StoredResult:
+    return StoredResult(
+        cell,
+        row.id,
+        row.run_id,
+        row.input_digest,
+        Status(row.status),
+        None if row.verdict is None else Verdict(row.verdict),
+        Evidence(row.evidence),
+        row.detail,
+        frozenset(map(Consequence, row.consequences)),
+        row.timings,
+        row.counters,
+        frozenset(map(Verdict, row.predicted)),
+        None if row.predicted_worst is None else Verdict(row.predicted_worst),
+        row.agrees,
+        row.machine,
+        row.measured,
+        row.created,
+        row.shared_from,
+        row.outcome_id,
+        row.prediction_id,
+        row.log_id,
+        row.seed,
+        row.tool_version,
+    )
 
 
 def load_reusable(session: Session, inputs: Collection[str]) -> dict[str, int]:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from qualify.backends import backend
+from qualify.engine.inputs import Inputs
 from qualify.matrix import Cell, Selection, load_matrix, select
 from qualify.model import (
     Alternative,
@@ -70,10 +72,10 @@ def selection(matrix: str = "window") -> Selection:
     return select(load_matrix(matrix), shipped(), library())
 
 
-def fill(path: Path, say: Callable[[Cell], Said | None], matrix: str = "window", inputs: str = "1") -> Path:
+def fill(path: Path, say: Callable[[Cell], Said | None], matrix: str = "window", inputs: str = "") -> Path:
     """One run over the matrix; a cell of which nothing is said stays without a result.
 
-    `inputs` stands for all that goes into a cell: with the same, a second run repeats the first.
+    `inputs` stands for what goes into a cell, '' for what does today: with the same, a second run repeats the first.
     """
     chosen, schema = selection(matrix), shipped()
     said = [(cell, result) for cell in chosen.cells if (result := say(cell)) is not None]
@@ -85,10 +87,19 @@ def fill(path: Path, say: Callable[[Cell], Said | None], matrix: str = "window",
     run = NewRun(uuid.uuid4().hex, "m", "0" * 64, schema.digest, "test", None, datetime.now(UTC), {})
     with open_store(str(path)) as store:
         writer = RunWriter(store, run, releases, scenarios)
-        keys = [CellKeys(cell, inputs * 64) for cell, _ in said]
+        keys = [CellKeys(cell, _digest(cell, inputs or result.fingerprint)) for cell, result in said]
         writer.register(keys)
         writer.record([(_record(result), [key]) for key, (_, result) in zip(keys, said, strict=True)])
     return path
+
+
+def _digest(cell: Cell, inputs: str) -> str:
+    return f"{inputs * 64:.64}" if inputs else _inputs().digest(cell, None)
+
+
+@cache
+def _inputs() -> Inputs:
+    return Inputs(shipped(), library(), cache(backend))
 
 
 def _record(said: Said) -> ResultRecord:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import sqlite3
@@ -126,6 +127,13 @@ def test_an_export_of_an_import_is_the_same(cli: Cli, tmp_path: Path) -> None:
     assert cli("db", "export", "-", "--db", "b.sqlite").stdout == (tmp_path / "a.jsonl").read_text()
 
 
+def _sealed(lines: list[str]) -> list[str]:
+    """With a last line that fits what stands before it."""
+    rows = sum('"table":' in line for line in lines)
+    digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    return [*lines, json.dumps({"end": {"rows": rows, "artefacts": 0, "sha256": digest}})]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -136,10 +144,21 @@ def test_an_export_of_an_import_is_the_same(cli: Cli, tmp_path: Path) -> None:
         (lambda lines: [*lines[:-1], lines[-1][:20]], "is not an export of qualify, or was cut short"),
         (lambda lines: [lines[0].replace(HEAD, "9999"), *lines[1:]],
          f"was exported at revision 9999, this qualify reads {HEAD}"),
-        (lambda lines: [*lines, '{"table": "nonsense", "row": {}}'], "is not a row of an export: KeyError('nonsense')"),
-        (lambda lines: [*lines, '{"table": "run", "row": {}}'], "is not a row of an export: KeyError('id')"),
-        (lambda lines: [*lines, '{"artefact": "00", "data": "AA=="}'], "the artefact's contents do not match its name"),
-        (lambda lines: [*lines, lines[1]], "UNIQUE constraint failed"),
+        (lambda lines: [*lines[:-1], '{"table": "nonsense", "row": {}}', lines[-1]],
+         "is not a row of an export: KeyError('nonsense')"),
+        (lambda lines: [*lines[:-1], '{"table": "run", "row": {}}', lines[-1]],
+         "is not a row of an export: KeyError('id')"),
+        (lambda lines: [*lines[:-1], '{"artefact": "00", "data": "AA=="}', lines[-1]],
+         "the artefact's contents do not match its name"),
+        (lambda lines: _sealed([*lines[:-1], lines[1]]), "UNIQUE constraint failed"),
+        (lambda lines: [*lines, lines[-1]], "bad.jsonl:10: stands behind the end of the export"),
+        (lambda lines: [*lines, lines[1]], "bad.jsonl:10: stands behind the end of the export"),
+        (lambda lines: [*lines[:-2], lines[-1]],
+         "bad.jsonl:8: the export is not whole: 7 rows and 0 artefacts were written, 6 rows and 0 artefacts are there"),
+        (lambda lines: [*lines[:-1], lines[1], lines[-1]], "7 rows and 0 artefacts were written, 8 rows"),
+        (lambda lines: [line.replace('"box"', '"fox"') for line in lines],
+         "bad.jsonl:9: the lines before this one were changed since the export"),
+        (lambda lines: [*lines[:-1], '{"end": 1}'], "bad.jsonl:9: the export is not whole: None rows"),
     ],
 )  # fmt: skip
 def test_a_broken_export_changes_nothing(
@@ -154,6 +173,19 @@ def test_a_broken_export_changes_nothing(
     assert result.exit_code == 2
     assert message in result.stderr
     assert (_results(tmp_path / "b.sqlite"), _verdict(tmp_path / "b.sqlite")) == (1, "PANIC")
+
+
+def test_an_export_cut_at_any_line_is_no_export(cli: Cli, tmp_path: Path) -> None:
+    _fill(tmp_path / "a.sqlite", "a", "LOST", shared=True, log="the console")
+    cli("db", "export", "a.jsonl", "--db", "a.sqlite")
+    lines = (tmp_path / "a.jsonl").read_text().splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        (tmp_path / "cut.jsonl").write_text("".join(lines[:kept]))
+        result = cli("db", "import", "cut.jsonl", "--db", "b.sqlite")
+        assert result.exit_code == 2
+        assert f"cut.jsonl:{kept}: the export was cut short behind this line" in result.stderr
+    assert _results(tmp_path / "b.sqlite") == 0
+    assert cli("db", "import", "a.jsonl", "--db", "b.sqlite").exit_code == 0
 
 
 def test_an_export_that_is_not_there(cli: Cli) -> None:
@@ -217,5 +249,6 @@ def test_an_age_before_the_calendar(cli: Cli) -> None:
 
 def test_artefacts_travel_as_base64(cli: Cli, tmp_path: Path) -> None:
     _fill(tmp_path / "a.sqlite", "a", "LOST", log="the console")
-    last = json.loads(cli("db", "export", "-", "--db", tmp_path / "a.sqlite").stdout.splitlines()[-1])
-    assert base64.b64decode(last["data"]) == b"the console"
+    *_, kept, end = map(json.loads, cli("db", "export", "-", "--db", tmp_path / "a.sqlite").stdout.splitlines())
+    assert base64.b64decode(kept["data"]) == b"the console"
+    assert end["end"]["artefacts"] == 1

@@ -21,8 +21,9 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def gate(folder: Path, said: Said | None, policy: Path = EXAMPLE, *more: str) -> Result:
-    return run("gate", "run", "--policy", policy, "--db", fill(folder / "db.sqlite", lambda _: said), *more)
+def gate(folder: Path, said: Said | None, policy: Path = EXAMPLE, *more: str, inputs: str = "") -> Result:
+    db = fill(folder / "db.sqlite", lambda _: said, inputs=inputs)
+    return run("gate", "run", "--policy", policy, "--db", db, *more)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -106,6 +107,38 @@ def test_repeats_that_differ_are_unknown_and_the_worst_counts(tmp_path: Path) ->
     assert (told.exit_code, json.loads(told.stdout)["classes"]) == (3, ["unstable"])
     strict = run("gate", "run", "--policy", write(tmp_path, ""), "--db", db, "--json")
     assert (strict.exit_code, set(json.loads(strict.stdout)["classes"])) == (1, {"forbidden-verdict", "unstable"})
+
+
+@pytest.mark.parametrize("said", [Said(), Said(Verdict.LOST), Said(None, Status.ERROR)])
+def test_what_another_tool_or_schema_gave_is_no_evidence(tmp_path: Path, said: Said) -> None:
+    result = gate(tmp_path, said, EXAMPLE, "--json", inputs="2")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["classes"]) == (3, ["evidence-too-old"])
+    assert {r["message"].split("; ")[1] for r in told["reasons"]} == {"schema, scenario or tool have changed since"}
+    assert "`qualify run MATRIX`" in told["reasons"][0]["advice"]
+
+
+def test_a_later_error_does_not_hide_a_no(tmp_path: Path) -> None:
+    db = tmp_path / "db.sqlite"
+    fill(db, lambda _: Said(Verdict.RESTORED))
+    fill(db, lambda _: Said(Verdict.LOST))
+    fill(db, lambda _: Said(None, Status.ERROR))
+    fill(db, lambda _: Said(None, Status.TIMEOUT))
+    result = run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["classes"]) == (4, ["forbidden-verdict", "harness-failed", "unstable"])
+    assert len(told["reasons"]) == 3 * told["demanded"]
+    fill(db, lambda _: Said(None, Status.ERROR), inputs="2")
+    again = run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json")
+    assert (again.exit_code, json.loads(again.stdout)["classes"]) == (3, ["evidence-too-old"])
+
+
+def test_a_later_error_does_not_turn_into_a_yes(tmp_path: Path) -> None:
+    db = tmp_path / "db.sqlite"
+    fill(db, lambda _: Said())
+    fill(db, lambda _: Said(None, Status.ERROR))
+    result = run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["classes"]) == (4, ["harness-failed"])
 
 
 def test_a_repeat_with_another_input_does_not_make_it_unstable(tmp_path: Path) -> None:

@@ -100,6 +100,19 @@ def test_unstable_cells_show_their_worst(tmp_path: Path) -> None:
     assert {p["verdict"] for p in told["pairs"]} == {"PANIC"}
 
 
+def test_results_of_another_version_are_counted_in_every_report(db: Path, tmp_path: Path) -> None:
+    """A database alone is enough: also one whose results nobody could give today."""
+    said = "measured with another version of schema, scenario or tool; run the matrix again"
+    stale = fill(tmp_path / "stale.sqlite", lambda _: Said(), inputs="2")
+    cells = len(selection().cells)
+    for kind in ("html", "junit", "terminal"):
+        assert said not in run("report", kind, "window", "--db", db, "-o", "-").stdout.partition('id="data"')[0]
+        text = run("report", kind, "window", "--db", stale, "-o", "-").stdout.partition('id="data"')[0]
+        assert said in " ".join(text.split())
+    told = json.loads(run("report", "terminal", "window", "--db", stale, "--json").stdout)
+    assert (told["totals"]["stale"], {p["verdict"] for p in told["pairs"]}) == (cells, {"RESTORED"})
+
+
 @pytest.mark.parametrize("kind", ["html", "junit", "terminal"])
 def test_bad_input(kind: str, db: Path, tmp_path: Path) -> None:
     unknown = run("report", kind, "windw", "--db", db)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,43 @@ def test_the_code_that_decides_is_part_of_the_input(
     assert input_digest(backend=trouble, **GOOD) == before
 
 
-def test_the_deciding_layers_are_there() -> None:
+def test_what_decides_is_there() -> None:
     root = Path(qualify.__file__).parent
-    assert [layer for layer in inputs_module._DECIDING if not (root / layer / "__init__.py").is_file()] == []
+    files = [root / name if name.endswith(".py") else root / name / "__init__.py" for name in inputs_module._DECIDING]
+    assert [file for file in files if not file.is_file()] == []
+    assert [name for name in inputs_module._TOLD if not any((root / name).rglob("*.yaml"))] == []
+
+
+@pytest.fixture
+def our_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package with its data, to be edited at will; what is loaded stays the original."""
+    copy = tmp_path / "qualify"
+    shutil.copytree(Path(qualify.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(qualify, "__file__", str(copy / "__init__.py"))
+    code_digest.cache_clear()
+    yield copy
+    monkeypatch.undo()
+    code_digest.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["compat/rules.yaml", "compat/decide.py", "machine/target.py", "errors.py"])
+def test_whatever_of_ours_decides_is_part_of_the_input(our_copy: Path, name: str) -> None:
+    before = code_digest()
+    with (our_copy / name).open("a") as file:
+        file.write("# changed\n")
+    code_digest.cache_clear()
+    assert code_digest() != before
+
+
+@pytest.mark.parametrize(
+    "name", ["report/terminal.py", "cli/run.py", "schema/data/components.yaml", "scenario/data/baseline.yaml"]
+)
+def test_what_decides_nothing_or_is_told_more_exactly_is_not(our_copy: Path, name: str) -> None:
+    before = code_digest()
+    with (our_copy / name).open("a") as file:
+        file.write("# changed\n")
+    code_digest.cache_clear()
+    assert code_digest() == before
 
 
 def test_the_tool_version_names_version_and_code() -> None:

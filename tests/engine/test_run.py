@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from qualify.engine import Plan, run_matrix
+from qualify.engine import Plan, plan, run_matrix
 from qualify.errors import MatrixError
-from qualify.matrix import Cell
+from qualify.matrix import Cell, Matrix
 from qualify.model import Evidence, Status, Verdict
+from qualify.scenario import library
 from qualify.schema import Schema
-from qualify.store import Store, StoredResult, load_artefacts, load_latest
+from qualify.store import Store, StoredResult, load_artefacts, load_latest, load_objects
 from qualify.store.models import ResultRow, RunEndRow, RunRow
 
 Planner = Callable[..., Plan]
@@ -209,6 +210,41 @@ def test_progress_counts_cells_up_to_all_of_them(store: Store, planner: Planner,
     assert seen[0] == (0, 144)
     assert seen[-1] == (144, 144)
     assert seen == sorted(seen)
+
+
+def _previous_releases(store: Store, planned: Plan) -> dict[Cell, tuple[str, str]]:
+    """Cell -> (the release that the target should be told, what it was told)."""
+    latest = _latest(store, planned)
+    with store.session() as session:
+        objects = load_objects(session, {r.outcome_id for r in latest.values() if r.outcome_id is not None})
+    return {
+        cell: (told.expected, told.observed)
+        for cell, result in latest.items()
+        for seen in objects[result.outcome_id or 0]
+        for told in seen.properties
+        if told.name == "previous-release"
+    }
+
+
+@pytest.mark.parametrize("first", [["7.1.3", "7.1.13"], ["7.1.3"], ["7.1.13"]], ids=" ".join)
+def test_cells_share_no_run_that_shows_what_they_differ_in(store: Store, schema: Schema, first: list[str]) -> None:
+    """Releases that behave alike write their own version into kexec-metadata."""
+
+    def planned(releases: list[str]) -> Plan:
+        plain = {"name": "m", "title": "M", "releases": releases, "scenarios": ["kexec-metadata", "baseline"]}
+        return plan(Matrix.model_validate(plain), schema, library())
+
+    both = planned(["7.1.3", "7.1.13"])
+    run_matrix(planned(first), store, jobs=1)
+    run_matrix(both, store, jobs=1)
+    found = _previous_releases(store, both)
+    assert found == {c.cell: (c.cell.source,) * 2 for c in both.cells if c.cell.scenario == "kexec-metadata"}
+    again = run_matrix(both, store, jobs=1)
+    assert (again.kept, again.executed) == (8, 0)
+    assert _previous_releases(store, both) == found
+    fresh = run_matrix(both, store, jobs=1, fresh=True)
+    assert (fresh.executed, fresh.shared) == (3, 5)  # baseline once, kexec-metadata once for each source
+    assert _previous_releases(store, both) == found
 
 
 def test_a_backend_that_is_not_there_is_told_with_its_place(planner: Planner, trouble: Any) -> None:

@@ -46,6 +46,8 @@ def expected(p: Policy, f: Fact) -> set[ReasonClass]:
     """What must be said, from the words of the design; written without a look at the code."""
     if f.status is Status.MISSING:
         return {R.EVIDENCE_MISSING}
+    if not f.current:
+        return {R.EVIDENCE_TOO_OLD}
     if f.status is not Status.DONE:
         return {R.HARNESS_FAILED}
     said = set()
@@ -62,7 +64,7 @@ def expected(p: Policy, f: Fact) -> set[ReasonClass]:
         said.add(R.UNSTABLE)
     if f.evidence in (Evidence.STATIC, Evidence.SIMULATED):
         said.add(R.EVIDENCE_TOO_WEAK)
-    elif f.measured < NOW - timedelta(days=30) or not f.current:
+    elif f.measured < NOW - timedelta(days=30):
         said.add(R.EVIDENCE_TOO_OLD)
     if not said and f.verdict is Verdict.UNSUPPORTED:
         said.add(R.NOTHING_APPLICABLE)
@@ -97,9 +99,10 @@ def combinations() -> Iterator[Fact]:
                 unstable=unstable,
                 current=current,
             )
-    for status in (Status.ERROR, Status.TIMEOUT, Status.MISSING):
-        for evidence in Evidence:
-            yield fact(status=status, verdict=None, evidence=evidence, agrees=None)
+    for status, evidence in itertools.product((Status.ERROR, Status.TIMEOUT, Status.MISSING), Evidence):
+        yield fact(status=status, verdict=None, evidence=evidence, agrees=None)
+        if status is not Status.MISSING:
+            yield fact(status=status, verdict=None, evidence=evidence, agrees=None, current=False)
 
 
 @pytest.mark.parametrize("allow_unsupported", [True, False])
@@ -173,6 +176,51 @@ def test_a_weak_or_old_no_is_still_a_no() -> None:
     assert result.reasons[0].backend == "old"
 
 
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_was_measured_with_something_else_is_no_evidence_either_way(verdict: Verdict) -> None:
+    stale = fact(verdict=verdict, current=False, agrees=False, unstable=True, consequences=frozenset(Consequence))
+    result = evaluate(policy(), [CELL], [stale], NOW)
+    assert (result.classes, result.answer.exit_status) == ((R.EVIDENCE_TOO_OLD,), 3)
+    assert evaluate(policy(), [CELL], [stale, fact(backend="qemu")], NOW).answer is Answer.YES
+    nothing = fact(backend="qemu", verdict=Verdict.UNSUPPORTED)
+    assert evaluate(policy(), [CELL], [stale, nothing], NOW).classes == (R.NOTHING_APPLICABLE,)
+
+
+def test_stale_beside_weak_names_the_one_that_running_again_would_mend() -> None:
+    weak = fact(backend="simulator", evidence=Evidence.SIMULATED)
+    strong = fact(backend="qemu", current=False)
+    assert evaluate(policy(), [CELL], [weak, strong], NOW).classes == (R.EVIDENCE_TOO_OLD,)
+    as_weak = fact(backend="static", evidence=Evidence.STATIC, current=False)
+    assert evaluate(policy(), [CELL], [weak, as_weak], NOW).classes == (R.EVIDENCE_TOO_WEAK,)
+
+
+def test_a_later_failure_does_not_hide_what_speaks_against() -> None:
+    lost = fact(verdict=Verdict.LOST, newest=False)
+    failed = fact(status=Status.ERROR, verdict=None, agrees=None, detail="no space")
+    result = evaluate(policy(), [CELL], [failed, lost], NOW)
+    assert [(r.cls, r.message) for r in result.reasons] == [
+        (R.FORBIDDEN_VERDICT, "LOST; allowed is RESTORED or DEGRADED; found before a later run failed"),
+        (R.HARNESS_FAILED, "ERROR: no space"),
+    ]
+    assert result.answer.exit_status == 4
+    elsewhere = evaluate(policy(), [CELL], [failed, lost, fact(backend="qemu")], NOW)
+    assert (elsewhere.classes, elsewhere.answer.exit_status) == ((R.FORBIDDEN_VERDICT,), 1)
+
+
+def test_a_later_failure_is_not_papered_over_with_what_speaks_for() -> None:
+    failed = fact(status=Status.ERROR, verdict=None, agrees=None)
+    result = evaluate(policy(), [CELL], [failed, fact(newest=False)], NOW)
+    assert (result.classes, result.answer.exit_status) == ((R.HARNESS_FAILED,), 4)
+
+
+def test_what_a_failure_hides_is_no_evidence_when_it_is_stale() -> None:
+    failed = fact(status=Status.ERROR, verdict=None, agrees=None, current=False)
+    lost = fact(verdict=Verdict.LOST, newest=False, current=False)
+    result = evaluate(policy(), [CELL], [failed, lost], NOW)
+    assert [r.message.partition(",")[0] for r in result.reasons] == ["ERROR"]
+    assert result.classes == (R.EVIDENCE_TOO_OLD,)
+
+
 def test_strong_but_old_and_weak_but_fresh_is_too_old() -> None:
     old = fact(backend="qemu", measured=datetime(2026, 1, 2, tzinfo=UTC))
     weak = fact(backend="simulator", evidence=Evidence.SIMULATED)
@@ -188,7 +236,9 @@ def test_messages_say_what_is_lacking() -> None:
     weak, old = fact(evidence=Evidence.SIMULATED), fact(measured=NOW - timedelta(hours=13))
     assert said(weak) == "evidence is simulated; the policy demands transplanted"
     assert said(old, maximum_age="12h") == "measured on 2026-11-30; the policy allows 12 hours"
-    assert said(fact(current=False)) == "measured on 2026-11-30; schema or scenario have changed since"
+    changed = "measured on 2026-11-30; schema, scenario or tool have changed since"
+    assert said(fact(current=False)) == f"RESTORED, {changed}"
+    assert said(fact(current=False, status=Status.ERROR, verdict=None)) == f"ERROR, {changed}"
     assert said(fact(agrees=False)) == "RESTORED is not what was predicted"
     assert said(fact(unstable=True)) == "repeats of this cell differ"
     leaked = fact(consequences=frozenset({Consequence.LEAKED}))

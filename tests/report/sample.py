@@ -192,6 +192,24 @@ def build(
     )
 
 
+def with_stale(count: int) -> ReportData:
+    """Two releases; the first `count` results of the first pair were measured with another version."""
+    data = build(releases=2, accidents=False)
+    first, *others = data.pairs
+    cells = [replace(c, stale=n < count) for n, c in enumerate(first.cells)]
+    return assemble(
+        title=data.title,
+        generated=data.generated,
+        tool_version=data.tool_version,
+        schema_digest=data.schema_digest,
+        releases=data.releases,
+        scenarios=data.scenarios,
+        directions=directions(),
+        cells=[*cells, *(c for p in others for c in p.cells)],
+        comparisons={},
+    )
+
+
 def accident(c: CellRow) -> CellRow:
     lost = {"verdict": None, "evidence": None, "agrees": None, "objects": (), "consequences": ()}
     match (c.source, c.target, c.scenario):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from qualify.report.html import render
-from tests.report.sample import build
+from tests.report.sample import build, with_stale
 from tests.report.test_html import hostile_page
 
 if TYPE_CHECKING:
@@ -149,6 +149,18 @@ def test_a_link_that_leads_nowhere_opens_nothing(watched: Watched, address: str)
     assert page.locator("#panel").is_hidden()
     page.evaluate("location.hash = '#nosuch→7.3.4'")
     assert page.locator("#panel").is_hidden()
+
+
+def test_the_panel_says_which_results_are_stale(watched: Watched, tmp_path: Path) -> None:
+    path = tmp_path / "stale.html"
+    path.write_text(render(with_stale(2)), encoding="utf-8")
+    page = watched.open(path.as_uri())
+    for number, marked in ((0, 2), (1, 0)):
+        page.locator("td.sq a").nth(number).click()
+        text = page.locator("#panel").inner_text()
+        assert ("2 results were measured with another version of schema" in text) == bool(marked)
+        assert text.count("· stale") == marked
+        page.keyboard.press("Escape")
 
 
 def test_back_closes_the_details(watched: Watched, address: str) -> None:

@@ -15,7 +15,7 @@ from qualify.compat import Comparison
 from qualify.model import Finding, Reason
 from qualify.report import CellRow, ReleaseRow, ReportData, ScenarioRow, assemble
 from qualify.report.html import render
-from tests.report.sample import DIGEST, NOW, RELEASES, SCENARIOS, build, cell, directions
+from tests.report.sample import DIGEST, NOW, RELEASES, SCENARIOS, build, cell, directions, with_stale
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'<!--\u2028{{7*7}}"
 
@@ -104,6 +104,16 @@ def test_no_disagreement_says_how_much_was_compared() -> None:
         in text
     )
     assert "without a verdict" not in text
+
+
+def test_stale_results_are_counted_and_marked() -> None:
+    page = render(with_stale(2))
+    text = " ".join(" ".join(Outline(page).text).split())
+    assert "2 results were measured with another version of schema, scenario or tool; run the matrix again." in text
+    cells, pairs = embedded(page)["cells"], embedded(page)["pairs"]
+    marked = [cells[n][-1] for p in pairs for n in p[4][1::3]]  # type: ignore[index,attr-defined]
+    assert marked.count(1) == 2
+    assert "another version" not in " ".join(Outline(render(build(accidents=False))).text)
 
 
 def test_nothing_compared_is_not_called_agreement() -> None:

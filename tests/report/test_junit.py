@@ -12,7 +12,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from qualify.model import Verdict
 from qualify.report import ReportData, assemble
 from qualify.report.junit import render
-from tests.report.sample import DIGEST, NOW, RELEASES, SCENARIOS, build, cell, directions
+from tests.report.sample import DIGEST, NOW, RELEASES, SCENARIOS, build, cell, directions, with_stale
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,13 @@ def test_a_failure_names_consequences_and_instability() -> None:
     failure = ET.fromstring(text).find(".//failure")
     assert failure is not None
     assert str(failure.get("message")).endswith("cold one (leaked, UNSTABLE: repeats differ)")
+
+
+def test_a_suite_says_how_many_of_its_results_are_stale() -> None:
+    root = ET.fromstring(render(with_stale(2)))
+    said = [p.get("value") for p in root.iterfind("testsuite/properties/property[@name='stale']")]
+    stale = "2 results were measured with another version of schema, scenario or tool; run the matrix again"
+    assert said == [stale, "none", "none", "none"]
 
 
 def test_a_timeout_carries_its_detail(text: str) -> None:

@@ -12,7 +12,7 @@ from qualify.model import Status, Verdict
 from qualify.report import ReportData
 from qualify.report.export import as_dict
 from qualify.report.terminal import WORDS, render
-from tests.report.sample import RELEASES, build
+from tests.report.sample import RELEASES, build, with_stale
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,17 @@ def test_trouble_is_counted(data: ReportData) -> None:
     assert "5,757 done, 1,680 of them shared, 1 of them unstable, 1 error, 1 timeout, 1 missing" in render(
         data, width=200
     )
+
+
+def test_stale_results_are_counted_above_the_grid(data: ReportData) -> None:
+    said = "2 results were measured with another version of schema, scenario or tool; run the matrix again\n"
+    text = render(with_stale(2), width=200)
+    assert text.index(said) < text.index("\nbaseline\n")
+    assert "1 result was measured with another version" in render(with_stale(1), width=200)
+    assert "another version" not in render(data)
+    plain = as_dict(with_stale(2))
+    assert (plain["totals"]["stale"], sum(p["stale"] for p in plain["pairs"])) == (2, 2)
+    assert [c["stale"] for c in plain["pairs"][0]["cells"]].count(True) == 2
 
 
 def test_what_broke_is_named(data: ReportData) -> None:

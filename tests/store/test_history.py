@@ -8,7 +8,7 @@ from pathlib import Path
 from qualify.matrix import Cell
 from qualify.model import Status, Verdict
 from qualify.schema import load
-from qualify.store import open_store
+from qualify.store import load_last_done, open_store
 from qualify.store.history import Subject, load_subjects, load_unstable
 from tests.cli.filled import Said, fill, selection
 
@@ -50,6 +50,23 @@ def test_other_inputs_and_failures_are_no_repeats(tmp_path: Path) -> None:
     fill(db, lambda _: Said(None, Status.ERROR))
     fill(db, lambda _: Said(Verdict.RESTORED))
     assert unstable(db) == {}
+
+
+def test_what_a_failure_hides_is_the_newest_done_of_the_same_input(tmp_path: Path) -> None:
+    db, first = tmp_path / "db.sqlite", selection().cells[0]
+
+    def hidden() -> set[Verdict | None]:
+        with open_store(str(db)) as store, store.session() as session:
+            return {r.verdict for r in load_last_done(session, {first}).values()}
+
+    fill(db, lambda _: Said(Verdict.PANIC), inputs="2")
+    fill(db, lambda _: Said(None, Status.ERROR))
+    assert hidden() == set()
+    fill(db, lambda _: Said(Verdict.LOST))
+    fill(db, lambda _: Said(Verdict.DEGRADED))
+    assert hidden() == set()
+    fill(db, lambda _: Said(None, Status.TIMEOUT))
+    assert hidden() == {Verdict.DEGRADED}
 
 
 def test_an_old_instability_is_forgotten_with_its_input(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from qualify.backends.protocol import CellInput
 from qualify.machine import Frozen, Kernel, freeze, is_windowed, round_trip, thaw
 from qualify.model import Evidence, MachineObservation
+from qualify.scenario import KexecMetadata
 from qualify.schema import Release, Schema
 
 __all__ = ["SimulatorBackend"]
@@ -24,6 +25,11 @@ class SimulatorBackend:
         self._kernels: dict[tuple[str, tuple[str, ...], int | None], Kernel] = {}
         self._schema: Schema | None = None
         self._frozen: tuple[tuple[str, str, int], Frozen] | None = None
+
+    def inputs(self, cell: CellInput) -> tuple[str, ...]:
+        """The source's version, where a scenario looks at what the source writes of it: no fingerprint has it."""
+        looked_at = {o.component for o in cell.scenario.objects if isinstance(o, KexecMetadata)}
+        return (cell.source.version,) if any(cell.schema.written(cell.source, c) for c in looked_at) else ()
 
     def run(self, cell: CellInput, workdir: Path) -> MachineObservation:
         """One round trip; writes no files. Cells that follow each other with the same source share its side of it."""

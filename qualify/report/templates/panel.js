@@ -91,13 +91,14 @@ const Panel = (() => {
         c.agrees === false ? el("span", {class: "dis"}, " ≠") : ""),
       el("td", {}, c.same || "–"),
       el("td", {title: Q.date(c.created)}, `${c.evidence || "none"} · ${c.backend}${c.created ? ` · ${Q.age(c.created)}` : ""}`,
-        c.shared ? el("span", {class: "soft"}, " · shared") : ""));
+        c.shared ? el("span", {class: "soft"}, " · shared") : "", c.stale ? el("b", {title: Q.stale}, " · stale") : ""));
     return {rows: [line, body], toggle, button, scenario: c.scenario};
   };
 
   const open = (pair, scenario) => {
     const cells = pair.cells();
     const base = cells.find((c) => c.scenario === "baseline");
+    const stale = cells.filter((c) => c.stale).length;
     const sorted = [...cells].sort((a, b) => (b === base) - (a === base) || Q.severity(b.state) - Q.severity(a.state));
     const title = el("h2", {id: "panel-title", tabindex: "-1"}, el("span", {class: "rel"}, pair.source), " → ",
       el("span", {class: "rel"}, pair.target), " ", el("small", {}, pair.direction));
@@ -110,6 +111,7 @@ const Panel = (() => {
         fact("worst", chip(cells.map((c) => c.state).sort((a, b) => Q.severity(b) - Q.severity(a))[0])),
         fact("consequences", [...new Set(cells.flatMap((c) => c.consequences))].join(", ") || "none"),
         fact("scenarios", String(new Set(cells.map((c) => c.scenario)).size))),
+      ...(stale ? [el("p", {class: "box warn"}, `${stale} ${stale === 1 ? "result was" : "results were"} ${Q.stale}.`)] : []),
       el("h3", {}, "Formats that do not fit"),
       ...(pair.findings.length ? formats(pair) : [el("p", {class: "soft"}, "None: strings and bytes agree for every component.")]),
       el("h3", {}, "Scenarios"),

@@ -40,7 +40,7 @@ const Q = (() => {
       predicted: f[4].map(([verdict, condition, extra]) => (
         {verdict: text(verdict), condition: text(condition), consequences: texts(extra)})),
       agrees: f[5] < 0 ? null : !!f[5], unstable: !!f[6], shared: !!f[7], same: text(f[8]), detail: text(f[9]),
-      objects: () => objects(f[10], f[11]), reasons: f[12].map(reason), log: texts(f[13]),
+      objects: () => objects(f[10], f[11]), reasons: f[12].map(reason), log: texts(f[13]), stale: !!f[14],
     };
   };
 
@@ -68,5 +68,5 @@ const Q = (() => {
     return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
   };
   const date = (created) => created ? new Date(created * 1000).toISOString().slice(0, 16).replace("T", " ") + " UTC" : "";
-  return {pairs, scenarios, states: raw.states, marks: raw.consequences, severity, age, date};
+  return {pairs, scenarios, states: raw.states, marks: raw.consequences, stale: raw.stale, severity, age, date};
 })();
