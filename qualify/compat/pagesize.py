@@ -51,11 +51,26 @@ def other_page_size(
         covers.append(Cover(bool(mask.all()), bool(mask.any()), first=True, later=True))
     ends = np.array([1, cargo.table_room], dtype=np.uint64)
     span = _inside(np.array([place, place], dtype=np.uint64), ends, start, end)
-    reach = Reach(tuple(covers), (Tables(bool(span[0]), (bool(span[1]),) * len(Tables().orders)),))
+    reach = Reach(tuple(covers), _held(cargo, bool(span[0]), bool(span[1]), maps, pages))
     blocks = np.concatenate([root, *found.values()])
     own = _merge(blocks[:, 0], blocks[:, 0] + (np.uint64(pages[0]) << blocks[:, 1]))
     spurious = not bool(_inside(start, end - start, *own).all())
     return Misplaced(reach, spurious, spurious or any(len(_read(*t, maps, pages)[0]) for t in _tables(cargo)))
+
+
+def _held(
+    cargo: Cargo, root: bool, certainly: bool, maps: tuple[MemoryMap, MemoryMap], pages: tuple[int, int]
+) -> tuple[Tables, ...]:
+    """Whether the source's tables are reserved, both where it depends on how close together they lie."""
+    every = Tables(root, (True,) * len(Tables().orders))
+    none = Tables(root, (False,) * len(Tables().orders))
+    if certainly:
+        return (every,)
+    place = cargo.scenario.placement.metadata
+    at = np.arange(place, place + cargo.table_room, pages[0], dtype=np.uint64)
+    start, end = _read(at, np.zeros_like(at), maps, pages)
+    meets = (start < np.uint64(place + cargo.table_room)) & (end > np.uint64(place))
+    return (every, none) if bool(meets.any()) else (none,)
 
 
 def _tables(cargo: Cargo) -> Iterator[tuple[U64s, U64s]]:

@@ -10,10 +10,9 @@ from qualify.compat.images import Value, misread
 from qualify.compat.meeting import Grade, Match, Meeting
 from qualify.compat.profile import Part
 from qualify.compat.rules import reason
-from qualify.compat.stage import NONE, WARNED, Desk, Fate, Option, listed, react
+from qualify.compat.stage import NONE, WARNED, Desk, Fate, Option, kho_test_pages, listed, react
 from qualify.model import Reason, Verdict
 from qualify.scenario import KhoTest, ReserveMem, fits_afresh
-from qualify.scenario.objects import PAGE
 from qualify.schema import Condition, FdtNode, FdtProperty, Format, Reaction
 
 __all__ = ["metadata_options", "region_options", "test_options"]
@@ -222,8 +221,7 @@ def _unusable(desk: Desk, item: Item, kho: Mapping[str, object]) -> str:
     assert isinstance(item.model, KhoTest)
     if kho["page-check"] == "magic" and any(0 <= limit < f.order for f in item.model.folios):
         return f"the target accepts folios up to order {limit}"
-    # its FDT has room for a page and eight bytes per folio
-    if not desk.tables.holds(1 + -(-8 * len(item.model.folios) // PAGE)):
+    if not desk.tables.holds(kho_test_pages(len(item.model.folios))):
         return "its FDT was not reserved"
     return "" if desk.covers[item.index].whole else "a folio was not reserved: the checksum is wrong"
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from qualify.compat.cargo import Cargo, Consignment, Item
@@ -11,10 +11,11 @@ from qualify.compat.meeting import Gap, Meeting
 from qualify.compat.profile import Part
 from qualify.compat.reach import Cover, Tables
 from qualify.model import Consequence, Reason, Verdict
-from qualify.scenario import ReserveMem
+from qualify.scenario import Flb, KexecMetadata, KhoTest, Memfd, Session
+from qualify.scenario.objects import PAGE
 from qualify.schema import Architecture, Condition, Reaction, Schema
 
-__all__ = ["LEAKED", "NONE", "WARNED", "Desk", "Fate", "Option", "listed", "react"]
+__all__ = ["LEAKED", "NONE", "WARNED", "Desk", "Fate", "Option", "kho_test_pages", "listed", "react"]
 
 NONE: frozenset[Consequence] = frozenset()
 LEAKED = frozenset({Consequence.LEAKED})
@@ -76,14 +77,36 @@ class Desk:
 
     def leaked(self, item: Item) -> frozenset[Consequence]:
         """LEAKED if any of the object's memory was reserved: contents, and the tables that lead to them."""
-        held = self.covers[item.index].any
-        if not isinstance(item.model, ReserveMem):
-            held = held or self.tables.pages
+        held = self.covers[item.index].any or any(self.tables.holds(pages) for pages in self._tables(item))
         return LEAKED if held else NONE
+
+    def _tables(self, item: Item) -> Iterator[int]:
+        """How many pages each of the object's own tables takes."""
+        match item.model:
+            case Session():
+                yield self._container("luo-session")
+                if any(other.owner == item.index for other in self.handed("memfd")):
+                    yield from (self._container("luo-file"), 1)  # and the files' descriptors
+            case KhoTest(folios=folios):
+                yield kho_test_pages(len(folios))
+                if self.meetings["kho-vmalloc"].written is not None:
+                    yield 1
+            case Memfd() | Flb() | KexecMetadata():
+                yield 1
+
+    def _container(self, component: str) -> int:
+        """Pages of a component's table in one piece."""
+        form = self.meetings[component].written
+        return form.container.pages if form and form.container and form.container.kind == "array" else 1
 
     def lost(self, items: Iterable[Item], *why: Reason, more: frozenset[Consequence] = NONE) -> tuple[Fate, ...]:
         """LOST, with their memory held if it was reserved."""
         return tuple(Fate(i.index, Verdict.LOST, self.leaked(i) | more, why) for i in items)
+
+
+def kho_test_pages(folios: int) -> int:
+    """Pages of kho_test's FDT: room for one page and eight bytes a folio. Source: kho_test_save() in lib/test_kho.c."""
+    return 1 + -(-8 * folios // PAGE)
 
 
 def react(desk: Desk, part: Part, met: Condition, otherwise: Reaction, items: Iterable[Item], *why: Reason) -> Option:

@@ -52,7 +52,8 @@ def _make(seed: int, start: int, size: int) -> Array:
     # two words make every page of every object unique: a page in the wrong place must never go unnoticed
     words = data.view("<u8").reshape(pages, _PAGE // 8)
     words[:, 0] = seed
-    words[:, 1] = np.arange(first, first + pages, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    # counted from 1: a zero would be the end of a list to who takes contents for one, which random bytes never are
+    words[:, 1] = np.arange(first + 1, first + 1 + pages, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return data[:size]
 
 

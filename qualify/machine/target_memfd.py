@@ -196,7 +196,8 @@ class _Folios:
 def _restored(target: Booting, area: Area, codec: StructCodec, count: int) -> _Folios:
     """kho_restore_folio() for every entry of the list that names a page, also behind one that fails.
 
-    What `rest-after-error: leaked` gives up on stays reserved. Of a list that RAM cannot need no more is kept than RAM has pages: each comes back but once.
+    What `rest-after-error: leaked` gives up on stays reserved. Of a list that RAM cannot need no more is kept than RAM
+    has pages: each comes back but once.
     """
     kept: list[tuple[U64, npt.NDArray[np.int64], U64, U64]] = []
     failed: int | None = None

@@ -158,6 +158,9 @@ def _file(file: Memfd, loc: Loc) -> Iterator[Complaint]:
         yield (*loc, "at"), f"folios of order {file.order} must be aligned to {span:#x}", "change at, stride or order"
     if file.stride is not None and file.stride < span:
         yield (*loc, "stride"), f"stride {file.stride} is smaller than a folio of {span} bytes", ""
+    if file.position >> 63:
+        text = f"position {file.position:#x} is negative to the kernel, and no file can be at it"
+        yield (*loc, "position"), text, "at most 0x7fffffffffffffff"
     if file.token + file.count > 1 << 64:
         yield (*loc, "token"), f"{file.count} tokens from {file.token:#x} on do not fit into 64 bits", "start lower"
     if file.seals and file.allow_sealing is False:

@@ -361,6 +361,6 @@ def test_leaks_are_those_of_the_objects_that_nobody_took() -> None:
     assert leaked == {"reserve_mem/alpha"}
 
 
-def test_a_crash_kernel_up_to_7_0_is_handed_what_it_cannot_reach() -> None:
+def test_a_crash_kernel_up_to_6_19_is_handed_what_it_cannot_reach() -> None:
     for release, want in (("6.18.15", "PANIC"), ("7.1.13", "LOST"), ("7.3.4", "LOST")):
         assert verdict(run("operator-crash-kernel", release, release), "reserve_mem/alpha") == want

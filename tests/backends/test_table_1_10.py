@@ -19,7 +19,7 @@ from qualify.scenario import Folio, KhoTest, Placement, library
 from tests.machine.bench import ALPHA, FLB, memfd, scenario, session
 from tests.wire.golden import schema
 
-LABELS = ("6.16", "6.17.0-6.17.8", "6.17.9+", "6.18", "6.19.6-6.19.8", "6.19.10+", "7.0", "7.1", "7.2", "7.3")
+LABELS = ("6.16", "6.17.0-6.17.8", "6.17.9+", "6.18", "6.19.6-6.19.8", "6.19.10-6.19.12", "7.0", "7.1", "7.2", "7.3")
 
 # rows: source, columns: target, both in the order of LABELS
 WORDS = (

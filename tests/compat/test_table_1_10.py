@@ -24,14 +24,14 @@ from qualify.model import Consequence, ObjectPrediction, Verdict
 from qualify.scenario import Flb, Folio, Host, KhoTest, Memfd, Placement, ReserveMem, Scenario, Session, library
 from qualify.schema import Release, Schema, load
 
-LABELS = ("6.16", "6.17.0-6.17.8", "6.17.9+", "6.18", "6.19.6-6.19.8", "6.19.10+", "7.0", "7.1", "7.2", "7.3")
+LABELS = ("6.16", "6.17.0-6.17.8", "6.17.9+", "6.18", "6.19.6-6.19.8", "6.19.10-6.19.12", "7.0", "7.1", "7.2", "7.3")
 TABLE = {
     "6.16": "ok-kho ok-kho OVER OVER OVER OVER OVER REF REF REF",
     "6.17.0-6.17.8": "ok-kho ok-kho OVER OVER OVER OVER OVER REF REF REF",
     "6.17.9+": "LOSS LOSS ok-kho ok-kho ok-kho ok-kho ok-kho REF REF REF",
     "6.18": "LOSS LOSS ok-kho ok-kho ok-kho ok-kho ok-kho REF REF REF",
     "6.19.6-6.19.8": "LOSS LOSS leak leak ok ok PANIC REF REF REF",
-    "6.19.10+": "LOSS LOSS leak leak ok ok PANIC REF REF REF",
+    "6.19.10-6.19.12": "LOSS LOSS leak leak ok ok PANIC REF REF REF",
     "7.0": "LOSS LOSS leak leak ok+x ok+x ok REF REF REF",
     "7.1": "REF REF REF REF REF REF REF ok REF REF",
     "7.2": "REF REF REF REF REF REF REF REF ok ok",
