@@ -12,11 +12,14 @@ __all__ = ["bounded"]
 
 @contextmanager
 def bounded(limit: int) -> Iterator[None]:
-    """AssertionError when what is allocated inside ever exceeds `limit` bytes; numpy's arrays count."""
+    """AssertionError when what is allocated inside ever exceeds `limit` bytes, also when an error ends it.
+
+    numpy's arrays count.
+    """
     tracemalloc.start()
     try:
         yield
-        _, peak = tracemalloc.get_traced_memory()
     finally:
+        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert peak < limit, f"{peak >> 10} KiB, {limit >> 10} KiB are allowed"
+        assert peak < limit, f"{peak >> 10} KiB, {limit >> 10} KiB are allowed"
