@@ -21,7 +21,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from qualify.errors import Problem
 
-__all__ = ["Document", "Loc", "read", "suggest", "validate"]
+__all__ = ["Document", "Loc", "meant", "read", "suggest", "validate"]
 
 _QUOTED = re.compile("'([^']*)'")
 
@@ -78,10 +78,12 @@ def validate(
     document: Document,
     at: Loc = (),
     origin: Callable[[Loc], tuple[Document, Loc]] | None = None,
+    also: tuple[str, ...] = (),
 ) -> M | list[Problem]:
     """`data` as a `model`, or every problem with its place in `document`.
 
     Where `data` was put together from several files, `origin` says for a place in it which file and entry wrote it.
+    `also` are keys that a file may have beside those of the model, for suggestions.
     """
     try:
         return model.model_validate(data)
@@ -91,7 +93,7 @@ def validate(
             if item["type"] == "too_short" and item["input"]:
                 continue  # only because its entries failed, and those are reported themselves
             source, base = origin(item["loc"]) if origin else (document, at)
-            message, hint = _say(model, item, base + item["loc"], _path(source.data, base + item["loc"]))
+            message, hint = _say(model, item, base + item["loc"], _path(source.data, base + item["loc"]), also)
             problems.append(source.problem(base + item["loc"], message, hint))
         return problems
 
@@ -102,17 +104,26 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return _close(name, options) or (f"known: {', '.join(options)}" if options else "none are known")
 
 
+def meant(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The keys of `model` that the unknown key at `loc` may be meant for."""
+    return _matches(str(loc[-1]), _fields_at(model, loc[:-1]))
+
+
+def _matches(name: str, options: list[str]) -> list[str]:
+    return difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+
+
 def _close(name: str, options: list[str]) -> str:
-    close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    close = _matches(name, options)
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
-def _say(model: type[BaseModel], item: Any, loc: Loc, shown_as: str) -> tuple[str, str]:
+def _say(model: type[BaseModel], item: Any, loc: Loc, shown_as: str, also: tuple[str, ...]) -> tuple[str, str]:
     kind, given = item["type"], item.get("input")
     if kind == "missing":
         return f"'{shown_as}' is missing", "add it; it has no default"
     if kind == "extra_forbidden":
-        fields = _fields_at(model, item["loc"][:-1])
+        fields = _fields_at(model, item["loc"][:-1]) + ([] if len(item["loc"]) > 1 else [*also])
         hint = suggest(str(loc[-1]), fields) if fields else "remove it or correct its spelling"
         return f"unknown key '{shown_as}'", hint
     where = f"'{shown_as}': " if shown_as else ""

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qualify.errors import Problem
 from qualify.yamlfile import Document, Loc, suggest
 
-__all__ = ["Entry", "Place", "inherit"]
+__all__ = ["Entry", "Heir", "Place", "inherit"]
 
 _PLAIN = ("arch", "page_size", "endian", "max_page_order")
+_INHERITED = (*_PLAIN, "config", "components")
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,26 @@ class Entry:
         return len(loc)
 
 
+def _as_it_is(loc: Loc) -> Loc:
+    return loc
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where an entry was written: itself, then what it inherits from, nearest first."""
+    """Where an entry was written: itself, then what it inherits from, nearest first.
+
+    `written` maps places in what was kept of an entry to places in the entry, where the two differ. `renamed` is the
+    name under which the entry is kept and the one that it has in the file, where it cannot be kept under that.
+    """
 
     entries: tuple[Entry, ...]
+    written: Callable[[Loc], Loc] = _as_it_is
+    renamed: tuple[str, str] = ("", "")
 
     def owner(self, loc: Loc) -> Entry:
-        """The entry that wrote `loc`: the nearest of those that hold most of it."""
+        """The entry that wrote `loc`: the nearest of those that hold most of it; itself for what no child inherits."""
+        if loc and loc[0] not in _INHERITED:
+            return self.entries[0]
         return max(self.entries, key=lambda entry: entry.depth(loc))
 
     def origin(self, loc: Loc) -> tuple[Document, Loc]:
@@ -53,45 +66,73 @@ class Place:
         return any(entry.depth(loc) == len(loc) for entry in self.entries)
 
     def problem(self, loc: Loc, message: str, hint: str = "") -> Problem:
+        loc = self.written(loc)
         entry = self.owner(loc)
+        if self.renamed[0]:
+            message = message.replace(*self.renamed)
         return entry.document.problem(entry.at + loc, message, hint)
 
 
-def inherit(entries: Sequence[Entry], problems: list[Problem]) -> list[tuple[dict[str, Any], Place]]:
-    """Every release with what it inherits filled in; those with a broken chain go to `problems`."""
-    by_label = {str(entry.data["label"]): entry for entry in reversed(entries) if "label" in entry.data}
+@dataclass(frozen=True)
+class Heir:
+    """A release with what it inherits filled in; an orphan lacks what a parent that is not known would give it."""
+
+    data: dict[str, Any]
+    place: Place
+    orphan: bool
+
+
+def inherit(entries: Sequence[Entry], problems: list[Problem], *, more: bool = False) -> list[Heir]:
+    """Every release; broken chains go to `problems`. `more`: there may be releases that are not among `entries`."""
+    by_label: dict[str, Entry] = {}
+    nameless = []
+    for entry in entries:
+        label = entry.data.get("label")
+        if isinstance(label, str | int | float):
+            by_label.setdefault(str(label), entry)
+        else:
+            nameless.append(entry)
     resolved = []
     for entry in entries:
-        chain = _chain(entry, by_label, problems)
-        if chain:
-            merged: dict[str, Any] = {}
-            for link in reversed(chain):
-                merged = _over(merged, link.data)
-            resolved.append((merged, Place(tuple(chain))))
+        chain, problem = _chain(entry, by_label, more or any(other is not entry for other in nameless))
+        if problem is not None:
+            problems.append(problem)
+        merged: dict[str, Any] = {}
+        for link in reversed(chain):
+            merged = _over(merged, link.data)
+        orphan = "inherits" in chain[-1].data
+        resolved.append(Heir(_adopted(merged) if orphan else merged, Place(tuple(chain)), orphan))
     return resolved
 
 
-def _chain(entry: Entry, by_label: dict[str, Entry], problems: list[Problem]) -> list[Entry]:
-    """`entry`, its parent, ... up to one that inherits nothing; empty when there is no such end."""
+def _chain(entry: Entry, by_label: dict[str, Entry], more: bool) -> tuple[list[Entry], Problem | None]:
+    """`entry`, its parent, ... as far as they are known, and what is wrong with its own link."""
     chain, seen = [entry], [str(entry.data.get("label"))]
     while "inherits" in chain[-1].data:
         link = chain[-1]
         parent = str(link.data["inherits"])
-        mine = link is entry
+        at = (*entry.at, "inherits")
         if parent in seen:
-            if parent == seen[0]:
-                text = f"inherits itself: {' -> '.join([*seen, parent])}"
-                place = entry.document.problem((*entry.at, "inherits"), text, "a chain of inherits must end")
-                problems.append(place)
-            return []
+            text = f"inherits itself: {' -> '.join([*seen, parent])}"
+            mine = parent == seen[0]
+            return [entry], entry.document.problem(at, text, "a chain of inherits must end") if mine else None
         if parent not in by_label:
-            if mine:
-                text, hint = f"no release '{parent}' to inherit from", suggest(parent, by_label.keys() - set(seen))
-                problems.append(entry.document.problem((*entry.at, "inherits"), text, hint))
-            return []
+            if more or link is not entry:
+                return chain, None
+            text, hint = f"no release '{parent}' to inherit from", suggest(parent, by_label.keys() - set(seen))
+            return chain, entry.document.problem(at, text, hint)
         seen.append(parent)
         chain.append(by_label[parent])
-    return chain
+    return chain, None
+
+
+def _adopted(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with everything filled in that a component must have and may have inherited."""
+    specs = data["components"]
+    if not isinstance(specs, dict):
+        return data
+    filled = {n: {"provenance": {"kind": "inferred"}} | s if isinstance(s, dict) else s for n, s in specs.items()}
+    return data | {"components": filled}
 
 
 def _over(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
