@@ -15,7 +15,7 @@ from qualify.schema.format import FdtNode, Format
 from qualify.schema.inherit import Place
 from qualify.schema.layout import Struct, flatten, layout_problems, unresolved
 from qualify.schema.release import Component, ComponentSpec, Release
-from qualify.yamlfile import Loc, suggest
+from qualify.yamlfile import Loc, shown, suggest
 
 __all__ = ["check"]
 
@@ -80,7 +80,7 @@ def _component(component: Component, known: _Known, place: Place) -> Iterator[Pr
             yield place.problem(("contents", index), text, suggest(name, component.properties))
     for name, trait in component.traits.items():
         if trait.values and trait.default not in trait.values:
-            yield place.problem(("traits", name, "default"), f"default {trait.default!r} is not among the values")
+            yield place.problem(("traits", name, "default"), f"default {shown(trait.default)} is not among the values")
 
 
 def _format(form: Format, known: _Known, place: Place) -> Iterator[Problem]:
@@ -210,9 +210,9 @@ def _traits(spec: ComponentSpec, component: Component, place: Place, at: Loc) ->
         # by type too: True equals 1 in Python and not in a kernel
         elif trait.values and (type(value), value) not in [(type(v), v) for v in trait.values]:
             hint = f"expected one of {', '.join(str(v) for v in trait.values)}"
-            yield place.problem((*at, "traits", name), f"trait '{name}' cannot be {value!r}", hint)
+            yield place.problem((*at, "traits", name), f"trait '{name}' cannot be {shown(value)}", hint)
         elif not trait.values and type(value) is not int:
-            yield place.problem((*at, "traits", name), f"trait '{name}' must be an integer, got {value!r}")
+            yield place.problem((*at, "traits", name), f"trait '{name}' must be an integer, got {shown(value)}")
 
 
 def _fdt_names(node: FdtNode) -> Iterator[str]:

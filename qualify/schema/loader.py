@@ -17,7 +17,7 @@ from qualify.schema.inherit import Entry, Place, inherit
 from qualify.schema.layout import Struct
 from qualify.schema.release import Component, Release
 from qualify.schema.schema import Schema, by_version
-from qualify.yamlfile import Document, read, suggest, validate
+from qualify.yamlfile import Document, read, shown, suggest, validate
 
 __all__ = ["DATA", "load"]
 
@@ -98,7 +98,7 @@ def _take(document: Document, items: _Items) -> None:
 
 def _take_entry(kind: str, entry: Entry, items: _Items) -> None:
     if not isinstance(entry.data, dict):
-        text = f"an entry of '{kind}' must be a mapping, got {entry.data!r}"
+        text = f"an entry of '{kind}' must be a mapping, got {shown(entry.data)}"
         items.problems.append(entry.document.problem(entry.at, text))
     elif kind == "releases":
         items.releases.append(entry)
