@@ -9,6 +9,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from qualify.errors import StoreError
 
@@ -35,26 +36,32 @@ class ArtefactStore:
         return self.folder / sha256[:2] / sha256
 
     def put(self, file: Path, name: str) -> Artefact:
-        """Copy a file in: temporary name, fsync, rename, fsync of the folder. The same contents are written once."""
+        """Copy a file in: temporary name, fsync, rename, fsync of the folders. The same contents are written once."""
         with file.open("rb") as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
             size = source.tell()
-            final = self.path(sha256)
-            if not final.exists():
-                final.parent.mkdir(parents=True, exist_ok=True)
-                # Not by tempfile: that would make it readable for nobody else, whatever the user's umask says.
-                temporary = final.with_name(f".{uuid.uuid4().hex}")
-                try:
-                    source.seek(0)
-                    with temporary.open("xb") as target:
-                        shutil.copyfileobj(source, target, 1 << 20)
-                        target.flush()
-                        os.fsync(target.fileno())
-                    os.replace(temporary, final)
-                    _sync_folder(final.parent)
-                finally:
-                    temporary.unlink(missing_ok=True)
+            self._copy(source, sha256)
         return Artefact(name, sha256, size)
+
+    def _copy(self, source: BinaryIO, sha256: str) -> None:
+        final = self.path(sha256)
+        if final.exists():
+            return
+        final.parent.mkdir(parents=True, exist_ok=True)
+        # Not by tempfile: that would make it readable for nobody else, whatever the user's umask says.
+        temporary = final.with_name(f".{uuid.uuid4().hex}")
+        try:
+            source.seek(0)
+            with temporary.open("xb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+            os.replace(temporary, final)
+            # The way to the file may be as new as the file, made here or just now by another process.
+            for folder in (final.parent, self.folder, self.folder.parent):
+                _sync_folder(folder)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def read(self, sha256: str) -> bytes:
         """The contents, checked against their name."""
@@ -67,10 +74,17 @@ class ArtefactStore:
         return data
 
     def adopt(self, other: ArtefactStore, sha256: str) -> bool:
-        """Copy from another store; False when it is here already or the other lost it."""
-        if self.path(sha256).exists() or not other.path(sha256).exists():
+        """Copy from another store; False when it is here or the other lost it. StoreError when it is damaged there."""
+        theirs = other.path(sha256)
+        if self.path(sha256).exists() or not theirs.exists():
             return False
-        self.put(other.path(sha256), sha256)
+        with theirs.open("rb") as source:
+            if hashlib.file_digest(source, "sha256").hexdigest() != sha256:
+                text = (
+                    "artefact is damaged: its contents do not match its name; without the file the rest can be merged"
+                )
+                raise StoreError(f"{theirs}: {text}")
+            self._copy(source, sha256)
         return True
 
     def remove(self, sha256: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from qualify.errors import StoreError
 from qualify.matrix import Cell
 from qualify.model import Verdict
 from qualify.store import (
@@ -148,6 +149,22 @@ def test_the_merge_reads_by_the_one_moment(
         monkeypatch.setattr(Store, "_snapshots", noted)
         merge_store(store, other)
         assert asked == [other]
+
+
+def test_a_damaged_artefact_is_told_and_nothing_is_merged(
+    store: Store, begin: Begin, record: ResultRecord, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text("x")
+    with open_store(tmp_path / "b.sqlite") as other:
+        kept = other.artefacts.put(tmp_path / "log", "log")
+        _fill(other, begin, "theirs", replace(record, artefacts=(kept,)), _keys("A", "B", "1"))
+        other.artefacts.path(kept.sha256).write_text("y")
+        before = _dump(store)
+        with pytest.raises(StoreError, match=f"b.sqlite.artefacts/.*{kept.sha256}: artefact is damaged"):
+            merge_store(store, other)
+        assert _dump(store) == before
+        other.artefacts.remove(kept.sha256)
+        assert merge_store(store, other) == Merged(runs=1, results=1, artefacts=0)
 
 
 def test_merging_into_itself_changes_nothing(store: Store, begin: Begin, record: ResultRecord) -> None:
