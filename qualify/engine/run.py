@@ -91,10 +91,12 @@ def run_matrix(
     left = _left(planned, store, fresh, share)
     groups = _in_order(group(left.run, planned.backends, share=share))
     if len(left):
-        writer = _begin(planned, store, left)
-        writer.reuse(left.reuse)
-        _execute(planned, store, writer, groups, jobs or default_jobs(), timeout, _counted(progress, len(left), left))
-        writer.finish({"executed": len(groups), "cells": len(left)})
+        with store.artefacts.in_use():
+            writer = _begin(planned, store, left)
+            writer.reuse(left.reuse)
+            advance = _counted(progress, len(left), left)
+            _execute(planned, store, writer, groups, jobs or default_jobs(), timeout, advance)
+            writer.finish({"executed": len(groups), "cells": len(left)})
     seconds = perf_counter() - started
     with store.session() as session:
         latest = load_latest(session, {keys.cell for keys in planned.cells})

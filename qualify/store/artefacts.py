@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that cells leave behind, stored under the digest of their contents. A file is complete or it is not there."""
+"""Files that cells leave behind, stored under the digest of their contents. A file is complete or it is not there.
+
+A file comes before the row that names it, and one that is there already is not written again. So whoever puts files
+and commits their rows holds the store `in_use` all the while, and files are removed only while nobody does.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +22,8 @@ from typing import BinaryIO
 from qualify.errors import StoreError
 
 __all__ = ["Artefact", "ArtefactStore"]
+
+_OURS = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{32}")  # artefacts, and what a kill left of one being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +97,52 @@ class ArtefactStore:
             self._copy(source, sha256)
         return True
 
+    @contextmanager
+    def in_use(self, *, make: bool = True) -> Iterator[None]:
+        """Meanwhile no other process removes files. Those who only read need not `make` the folder."""
+        if make:
+            with suppress(OSError):  # whoever has a file to put will be told
+                self.folder.mkdir(parents=True, exist_ok=True)
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def unused(self) -> Iterator[bool]:
+        """Whether nobody uses the store; if so, nobody begins to until this ends. Does not wait."""
+        with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
+            yield locked
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[bool]:
+        """Whether the folder is locked. Where there is none, there is nothing that could be removed."""
+        try:
+            handle = os.open(self.folder, os.O_RDONLY)
+        except OSError:
+            yield not self.folder.exists()
+            return
+        try:
+            yield _lock(handle, how)
+        finally:
+            _lock(handle, fcntl.LOCK_UN)  # closing is not enough: a worker forked meanwhile has the handle too
+            os.close(handle)
+
+    def sweep(self, named: Collection[str]) -> None:
+        """Remove what no row names: what was pruned, and what killed runs left. Only while `unused`."""
+        for file in self.folder.glob("??/*"):
+            if file.name not in named and _OURS.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+
     def remove(self, sha256: str) -> None:
         """Forget the contents; nothing when they are not there."""
         self.path(sha256).unlink(missing_ok=True)
+
+
+def _lock(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how)
+    except OSError:  # held by others, or a file system without locks: no file is removed there
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -69,7 +69,7 @@ def merge_store(into: Store, other: Store) -> Merged:
 
     `other` may be written to meanwhile: it is read as it was at one moment.
     """
-    with other.reading() as source:
+    with into.artefacts.in_use(), other.artefacts.in_use(make=False), other.reading() as source:
         shas = source.execute(select(ArtefactRow.sha256)).scalars().all()
         files = sum(into.artefacts.adopt(other.artefacts, sha256) for sha256 in shas)
         with into.writing() as target:
