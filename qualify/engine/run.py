@@ -20,6 +20,7 @@ from typing import Any
 from qualify.engine.inputs import tool_version
 from qualify.engine.plan import Group, Outstanding, Plan, group, outstanding
 from qualify.engine.pool import execute
+from qualify.engine.workdir import workdir
 from qualify.engine.worker import Context, Task
 from qualify.matrix import Cell
 from qualify.model import Status, Verdict
@@ -153,15 +154,15 @@ def _execute(
     timeout: float,
     advance: Callable[[int], None],
 ) -> None:
-    context = Context(planned.schema, planned.library, planned.backends, store.artefacts, timeout)
-
     def record(numbers: Sequence[int], records: Sequence[ResultRecord]) -> None:
         done = [(found, groups[n].cells) for n, found in zip(numbers, records, strict=True)]
         with _to_the_end():
             writer.record(done)
         advance(sum(len(cells) for _, cells in done))
 
-    execute([_task(planned, g.cells[0]) for g in groups], context, jobs, record)
+    with workdir() as folder:
+        context = Context(planned.schema, planned.library, planned.backends, store.artefacts, timeout, folder)
+        execute([_task(planned, g.cells[0]) for g in groups], context, jobs, record)
 
 
 @contextmanager

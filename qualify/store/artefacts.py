@@ -7,7 +7,6 @@ and commits their rows holds the store `in_use` all the while, and files are rem
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qualify.errors import StoreError
+from qualify.store.locks import EXCLUSIVE_NOW, SHARED, UNLOCK, lock
 
 __all__ = ["Artefact", "ArtefactStore"]
 
@@ -103,13 +103,13 @@ class ArtefactStore:
         if make:
             with suppress(OSError):  # whoever has a file to put will be told
                 self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(fcntl.LOCK_SH):
+        with self._locked(SHARED):
             yield
 
     @contextmanager
     def unused(self) -> Iterator[bool]:
         """Whether nobody uses the store; if so, nobody begins to until this ends. Does not wait."""
-        with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
+        with self._locked(EXCLUSIVE_NOW) as locked:
             yield locked
 
     @contextmanager
@@ -121,9 +121,9 @@ class ArtefactStore:
             yield not self.folder.exists()
             return
         try:
-            yield _lock(handle, how)
+            yield lock(handle, how)
         finally:
-            _lock(handle, fcntl.LOCK_UN)  # closing is not enough: a worker forked meanwhile has the handle too
+            lock(handle, UNLOCK)  # closing is not enough: a worker forked meanwhile has the handle too
             os.close(handle)
 
     def sweep(self, named: Collection[str]) -> None:
@@ -135,14 +135,6 @@ class ArtefactStore:
     def remove(self, sha256: str) -> None:
         """Forget the contents; nothing when they are not there."""
         self.path(sha256).unlink(missing_ok=True)
-
-
-def _lock(handle: int, how: int) -> bool:
-    try:
-        fcntl.flock(handle, how)
-    except OSError:  # held by others, or a file system without locks: no file is removed there
-        return False
-    return True
 
 
 def _sync_folder(folder: Path) -> None:
