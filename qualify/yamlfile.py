@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,23 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from qualify.errors import Problem
 
-__all__ = ["Document", "Loc", "meant", "read", "suggest", "validate"]
+__all__ = ["Document", "Loc", "meant", "read", "shown", "suggest", "validate"]
 
 _QUOTED = re.compile("'([^']*)'")
+_MOST_BY_ALIAS = 100_000  # values that aliases may add to what is written out
+_LONGEST = 200  # characters of a value in a message
+_TEXT = 64  # so many characters count as another value
+
+# An alias costs a few bytes and stands for a whole tree, with further aliases in it.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist = 2, 3, 3
+_SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 80, 40, 40
 
 Loc = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -61,7 +72,9 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
     except OSError as error:
         return Problem(label, 0, 0, f"cannot be read: {error.strerror}")
     try:
-        data = YAML(typ="safe").load(text)
+        data = _parser().load(text)
+    except _UnfitError as error:
+        return Problem(label, error.mark.line + 1, error.mark.column + 1, str(error))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(str(part) for part in (error.context, error.problem) if part)
@@ -70,6 +83,58 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
     except (YAMLError, ValueError, RecursionError) as error:
         return Problem(label, 0, 0, f"is not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}")
     return Document(label, data, text)
+
+
+class _UnfitError(Exception):
+    """YAML all right, but nothing that a file of ours can be."""
+
+    def __init__(self, message: str, mark: StringMark) -> None:
+        super().__init__(message)
+        self.mark = mark
+
+
+class _Extent:
+    """How many values a tree stands for, every alias taken for what it names, and how many are `written`."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self._known: dict[int, int | None] = {}
+
+    def of(self, node: Node) -> int:
+        if id(node) in self._known:
+            known = self._known[id(node)]
+            if known is None:
+                raise _UnfitError("an alias stands within what it names", node.start_mark)
+            return known
+        self._known[id(node)] = None
+        children: list[Node] = []
+        if isinstance(node, MappingNode):
+            children = [part for pair in node.value for part in pair]
+        elif isinstance(node, SequenceNode):
+            children = node.value
+        total = 1 if children else 1 + len(node.value) // _TEXT
+        self.written += total
+        for child in children:
+            total += self.of(child)
+        self._known[id(node)] = total
+        return total
+
+
+class _Constructor(SafeConstructor):
+    """Looks at what aliases stand for before anything is made of it: merging (``<<``) copies, and so do our models."""
+
+    def construct_document(self, node: Node) -> Any:
+        extent = _Extent()
+        if extent.of(node) - extent.written > _MOST_BY_ALIAS:
+            text = f"its aliases stand for more than {_MOST_BY_ALIAS:,} values; write out what they should mean"
+            raise _UnfitError(text, node.start_mark)
+        return super().construct_document(node)
+
+
+def _parser() -> YAML:
+    parser = YAML(typ="safe")
+    parser.Constructor = _Constructor
+    return parser
 
 
 def validate(
@@ -96,6 +161,15 @@ def validate(
             message, hint = _say(model, item, base + item["loc"], _path(source.data, base + item["loc"]), also)
             problems.append(source.problem(base + item["loc"], message, hint))
         return problems
+
+
+def shown(value: Any) -> str:
+    """A value of a file in a message, as Python writes it, cut to a length that can be read."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number of very many digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -130,20 +204,20 @@ def _say(model: type[BaseModel], item: Any, loc: Loc, shown_as: str, also: tuple
     if kind == "union_tag_invalid":
         key, tag = item["ctx"]["discriminator"].strip("'"), item["ctx"]["tag"]
         tags = [t.strip("' ") for t in item["ctx"]["expected_tags"].split(",")]
-        return f"{where}unknown {key} '{tag}'", suggest(tag, tags)
+        return f"{where}unknown {key} '{tag if len(tag) <= _LONGEST else tag[:_LONGEST] + '…'}'", suggest(tag, tags)
     if kind == "union_tag_not_found":
         key = item["ctx"]["discriminator"].strip("'")
         return f"{where}'{key}' is missing", "it says what kind of entry this is"
     if kind == "string_type" and isinstance(given, int | float):
-        return f"{where}expected text, got {given!r}", f'put it in quotes: "{given}"'
+        return f"{where}expected text, got {shown(given)}", f'put it in quotes: "{shown(given)}"'
     if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"{where}expected a mapping, got {given!r}", ""
+        return f"{where}expected a mapping, got {shown(given)}", ""
     message = item["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
-    shown = "" if isinstance(given, dict | list) else f", got {given!r}"
+    got = "" if isinstance(given, dict | list) else f", got {shown(given)}"
     hint = ""
     if kind in ("enum", "literal_error") and isinstance(given, str):
         hint = _close(given, _QUOTED.findall(item["ctx"]["expected"]))  # the message lists what there is
-    return f"{where}{message[0].lower() + message[1:]}{shown}", hint
+    return f"{where}{message[0].lower() + message[1:]}{got}", hint
 
 
 def _path(data: Any, loc: Loc) -> str:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from qualify.errors import Problem
-from qualify.yamlfile import Document, read, suggest, validate
+from qualify.yamlfile import Document, read, shown, suggest, validate
 
 
 class Strict(BaseModel):
@@ -123,6 +123,66 @@ def test_nesting_without_end_is_no_crash(tmp_path: Path) -> None:
     found = read(path, "deep.yaml")
     assert isinstance(found, Problem)
     assert found.message.startswith("is not valid YAML: ")
+
+
+def bomb(levels: int, item: str, join: str) -> str:
+    """A few hundred bytes that stand for 9 ** levels values."""
+    lines = [f"a0: &a0 {item}"]
+    for n in range(levels):
+        lines.append(f"a{n + 1}: &a{n + 1} {join.replace('?', ', '.join([f'*a{n}'] * 9))}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(("item", "join"), [("[x]", "[?]"), ("{x: 1}", "{<<: [?]}"), ("{x: 1}", "{l: [?]}")])
+def test_aliases_that_stand_for_more_than_anybody_means(tmp_path: Path, item: str, join: str) -> None:
+    path = tmp_path / "bomb.yaml"
+    path.write_text(bomb(12, item, join))
+    found = read(path, "bomb.yaml")
+    assert str(found) == (
+        "bomb.yaml:1:1: its aliases stand for more than 100,000 values; write out what they should mean"
+    )
+
+
+def test_long_texts_count_as_many_values(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.yaml"
+    path.write_text(f"text: &t {'x' * 64_000}\nmany: [{', '.join(['*t'] * 200)}]\n")
+    assert "its aliases stand for more than" in str(read(path))
+
+
+def test_what_is_written_out_may_be_as_long_as_it_is(tmp_path: Path) -> None:
+    assert len(document(tmp_path, "[" + "1, " * 110_000 + "]").data) == 110_000
+
+
+def test_an_alias_within_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "loop.yaml"
+    path.write_text("pets: [1]\nrooms: &r {hall: [*r]}\n")
+    assert str(read(path, "loop.yaml")) == "loop.yaml:2:8: an alias stands within what it names"
+
+
+def test_usual_aliases_and_merges_work(tmp_path: Path) -> None:
+    text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]\n"
+    assert document(tmp_path, text).data["b"] == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("rooms: {hall: *a4}", "'rooms.hall'"), ("colour: *a4", "'colour'"), ("pets: [{kind: *a4}]", "'pets.0'")],
+)
+def test_a_message_is_short_whatever_was_written(tmp_path: Path, text: str, place: str) -> None:
+    """Each value stands for some 60,000 others, few enough to be read."""
+    found = document(tmp_path, bomb(4, "{x: [some, words]}", "[?]") + text)
+    problems = validate(House, {k: v for k, v in found.data.items() if k[0] != "a"}, found)
+    assert isinstance(problems, list)
+    assert any(place in p.message for p in problems)
+    assert all(len(str(p)) < 500 for p in problems)
+
+
+def test_long_values_are_cut() -> None:
+    assert len(shown("x" * 10_000)) < 100
+    assert len(shown([["x" * 100] * 9] * 9)) <= 201
+    assert shown("a word") == "'a word'"
+    assert shown({"a": 1, "b": [1, 2]}) == "{'a': 1, 'b': [1, 2]}"
+    assert shown(10**5000) == "a number of very many digits"
 
 
 def test_suggestions() -> None:

@@ -136,6 +136,8 @@ def _prune(
 ) -> None:
     """Forget history: results that newer ones have replaced. The latest of every cell always stays.
 
+    Files go only while no run, merge or export is under way; else they wait for the next time.
+
     Example: qualify db prune --older-than 30d --dry-run
     """
     match = _AGE.fullmatch(older_than.strip())
@@ -153,3 +155,5 @@ def _prune(
         return
     verb = "would forget" if dry_run else "forgot"
     print(f"{verb} {pruned['results']} results, {pruned['runs']} runs and {pruned['artefacts']} artefacts")
+    if pruned["waiting"]:
+        print("their files stay until the next time: the database is in use")

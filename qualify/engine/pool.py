@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from time import perf_counter, sleep
 
+from qualify.engine.workdir import clear
 from qualify.engine.worker import Context, Task, failure, initialise, run_batch
 from qualify.model import Status
 from qualify.store import ResultRecord
@@ -33,6 +34,7 @@ def execute(tasks: Sequence[Task], context: Context, jobs: int, on_done: OnDone)
     while waiting:
         suspects = _run_pool(tasks, waiting, context, jobs, on_done)
         for number in suspects:
+            clear(context.workdir)  # of what the dead have left there
             on_done([number], [_run_alone(tasks[number], context)])
 
 

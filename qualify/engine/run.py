@@ -20,6 +20,7 @@ from typing import Any
 from qualify.engine.inputs import tool_version
 from qualify.engine.plan import Group, Outstanding, Plan, group, outstanding
 from qualify.engine.pool import execute
+from qualify.engine.workdir import workdir
 from qualify.engine.worker import Context, Task
 from qualify.matrix import Cell
 from qualify.model import Status, Verdict
@@ -91,10 +92,12 @@ def run_matrix(
     left = _left(planned, store, fresh, share)
     groups = _in_order(group(left.run, planned.backends, share=share))
     if len(left):
-        writer = _begin(planned, store, left)
-        writer.reuse(left.reuse)
-        _execute(planned, store, writer, groups, jobs or default_jobs(), timeout, _counted(progress, len(left), left))
-        writer.finish({"executed": len(groups), "cells": len(left)})
+        with store.artefacts.in_use():
+            writer = _begin(planned, store, left)
+            writer.reuse(left.reuse)
+            advance = _counted(progress, len(left), left)
+            _execute(planned, store, writer, groups, jobs or default_jobs(), timeout, advance)
+            writer.finish({"executed": len(groups), "cells": len(left)})
     seconds = perf_counter() - started
     with store.session() as session:
         latest = load_latest(session, {keys.cell for keys in planned.cells})
@@ -151,15 +154,15 @@ def _execute(
     timeout: float,
     advance: Callable[[int], None],
 ) -> None:
-    context = Context(planned.schema, planned.library, planned.backends, store.artefacts, timeout)
-
     def record(numbers: Sequence[int], records: Sequence[ResultRecord]) -> None:
         done = [(found, groups[n].cells) for n, found in zip(numbers, records, strict=True)]
         with _to_the_end():
             writer.record(done)
         advance(sum(len(cells) for _, cells in done))
 
-    execute([_task(planned, g.cells[0]) for g in groups], context, jobs, record)
+    with workdir() as folder:
+        context = Context(planned.schema, planned.library, planned.backends, store.artefacts, timeout, folder)
+        execute([_task(planned, g.cells[0]) for g in groups], context, jobs, record)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Context:
     backends: Mapping[str, Backend]
     artefacts: ArtefactStore
     timeout: float
+    workdir: Path  # of the run, which removes it: a worker that is killed cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def run_batch(tasks: Sequence[Task]) -> list[ResultRecord]:
     """Several runs for one trip between the processes."""
     assert _context is not None, "initialise() was not called"
     records = []
-    with tempfile.TemporaryDirectory(prefix="qualify-") as folder, _Watchdog(_context.timeout) as watchdog:
+    with tempfile.TemporaryDirectory(dir=_context.workdir) as folder, _Watchdog(_context.timeout) as watchdog:
         for task in tasks:
             watchdog.pat()
             records.append(_run_task(_context, task, Path(folder)))

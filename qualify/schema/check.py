@@ -13,7 +13,7 @@ from qualify.schema.inherit import Place
 from qualify.schema.known import Known
 from qualify.schema.layout import Struct, flatten, layout_problems, unresolved
 from qualify.schema.release import Component
-from qualify.yamlfile import Loc, suggest
+from qualify.yamlfile import Loc, shown, suggest
 
 __all__ = ["check"]
 
@@ -50,7 +50,7 @@ def _component(component: Component, known: Known, place: Place) -> Iterator[Pro
     for name, trait in component.traits.items():
         judged = not known.blurred("components", component.id, ("traits", name))
         if judged and trait.values and trait.default not in trait.values:
-            yield place.problem(("traits", name, "default"), f"default {trait.default!r} is not among the values")
+            yield place.problem(("traits", name, "default"), f"default {shown(trait.default)} is not among the values")
 
 
 def _has_property(component: Component, name: str, known: Known) -> bool:

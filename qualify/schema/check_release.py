@@ -10,7 +10,7 @@ from qualify.schema.format import FdtNode
 from qualify.schema.inherit import Place
 from qualify.schema.known import Known
 from qualify.schema.release import Component, ComponentSpec, Release
-from qualify.yamlfile import Loc, suggest
+from qualify.yamlfile import Loc, shown, suggest
 
 __all__ = ["check_releases"]
 
@@ -73,9 +73,9 @@ def _traits(spec: ComponentSpec, component: Component, known: Known, place: Plac
         # by type too: True equals 1 in Python and not in a kernel
         elif trait.values and (type(value), value) not in [(type(v), v) for v in trait.values]:
             hint = f"expected one of {', '.join(str(v) for v in trait.values)}"
-            yield place.problem((*at, "traits", name), f"trait '{name}' cannot be {value!r}", hint)
+            yield place.problem((*at, "traits", name), f"trait '{name}' cannot be {shown(value)}", hint)
         elif not trait.values and type(value) is not int:
-            yield place.problem((*at, "traits", name), f"trait '{name}' must be an integer, got {value!r}")
+            yield place.problem((*at, "traits", name), f"trait '{name}' must be an integer, got {shown(value)}")
 
 
 def _requirements(spec: ComponentSpec, component: Component, known: Known, place: Place, at: Loc) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from qualify.schema.layout import Struct
 from qualify.schema.release import Component, Release
 from qualify.schema.salvage import salvage
 from qualify.schema.schema import Schema, by_version
-from qualify.yamlfile import Document, Loc, read, suggest, validate
+from qualify.yamlfile import Document, Loc, read, shown, suggest, validate
 
 __all__ = ["DATA", "load"]
 
@@ -122,7 +122,7 @@ def _is_release(data: dict[str, Any]) -> bool:
 
 def _take_entry(kind: str, entry: Entry, items: _Items) -> None:
     if not isinstance(entry.data, dict):
-        text = f"an entry of '{kind}' must be a mapping, got {entry.data!r}"
+        text = f"an entry of '{kind}' must be a mapping, got {shown(entry.data)}"
         items.problems.append(entry.document.problem(entry.at, text))
         items.open_kinds.add(kind)
     elif kind == "releases":

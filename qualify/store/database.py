@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from qualify.errors import StoreError
 from qualify.store.artefacts import ArtefactStore
 from qualify.store.location import artefact_folder, parse_location, sqlite_file
-from qualify.store.revisions import HEAD, REVISIONS, current, is_ours, migrate
+from qualify.store.revisions import HEAD, REVISIONS, are_ours, current, is_empty, is_ours, migrate
 
 __all__ = ["Store", "open_store", "upgrade_store"]
 
@@ -38,9 +38,21 @@ class Store:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """For reading; nothing is committed."""
-        with _told(self.url), Session(self.engine) as session:
+        """For reading, and all of it of one moment, whatever others write meanwhile; nothing is committed."""
+        with _told(self.url), Session(self._snapshots()) as session:
             yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The same without the ORM."""
+        with _told(self.url), self._snapshots().connect() as connection:
+            yield connection
+
+    def _snapshots(self) -> Engine:
+        # An SQLite transaction is one by itself; elsewhere every statement would see what was committed before it.
+        if self.url.get_backend_name() == "sqlite":
+            return self.engine
+        return self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -70,7 +82,7 @@ def open_store(location: str | Path, *, create: bool = True) -> Store:
         store = Store(url, engine, ArtefactStore(artefact_folder(url)))
         try:
             with engine.connect().execution_options(write=file is None) as connection, connection.begin():
-                if file is None and create and current(connection) is None:
+                if file is None and create and current(connection) is None and is_empty(connection):
                     migrate(connection)
                 _check(url, current(connection), is_ours(connection))
         except BaseException:
@@ -152,8 +164,7 @@ def _inspect_file(file: Path, *, older_is_fine: bool = False) -> None:
                 revision = next((str(row[0]) for row in db.execute("SELECT version_num FROM alembic_version")), None)
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{file}: is not an SQLite database that can be read: {error}") from error
-    ours = {"run", "result", "cell"} <= tables
-    _check(URL.create("sqlite", database=str(file)), revision, ours, older_is_fine=older_is_fine)
+    _check(URL.create("sqlite", database=str(file)), revision, are_ours(tables), older_is_fine=older_is_fine)
 
 
 def _check(url: URL, revision: str | None, ours: bool, *, older_is_fine: bool = False) -> None:

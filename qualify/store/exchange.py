@@ -60,7 +60,7 @@ def import_store(into: Store, source: TextIO, name: str) -> Merged:
 
 def _plain(store: Store) -> Iterator[dict[str, Any]]:
     yield {"format": _FORMAT, "revision": HEAD}
-    with store.session() as session:
+    with store.artefacts.in_use(make=False), store.session() as session:
         for table in Base.metadata.sorted_tables:
             for row in session.execute(select(table).order_by(*table.primary_key.columns)):
                 yield {"table": table.name, "row": {k: _to_json(v) for k, v in row._mapping.items()}}

@@ -65,8 +65,11 @@ class Merged:
 
 
 def merge_store(into: Store, other: Store) -> Merged:
-    """Copy what `other` has and `into` has not. Files come first, so that no row ever names one that is not there."""
-    with other.engine.connect() as source:
+    """Copy what `other` has and `into` has not. Files come first, so that no row ever names one that is not there.
+
+    `other` may be written to meanwhile: it is read as it was at one moment.
+    """
+    with into.artefacts.in_use(), other.artefacts.in_use(make=False), other.reading() as source:
         shas = source.execute(select(ArtefactRow.sha256)).scalars().all()
         files = sum(into.artefacts.adopt(other.artefacts, sha256) for sha256 in shas)
         with into.writing() as target:

@@ -32,11 +32,12 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How much was, or would be, forgotten."""
+    """How much was, or would be, forgotten. The files of `waiting` artefacts stay until the next time."""
 
     results: int
     runs: int
     artefacts: int
+    waiting: int
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -44,19 +45,23 @@ class Pruned:
 
 def prune_store(store: Store, before: datetime, *, dry_run: bool = False) -> Pruned:
     """Forget results written before `before`, but for the latest of every cell and those whose run is shared by one
-    that stays."""
-    with store.writing() as connection:
-        files = set(connection.scalars(select(ArtefactRow.sha256)))
-        doomed = _doomed(connection, before)
-        runs = _delete(connection, doomed, before)
-        files -= set(connection.scalars(select(ArtefactRow.sha256)))
-        if dry_run:
-            connection.rollback()
-    if not dry_run:
-        # After the commit: a file without a row is harmless, a row without its file is not.
-        for sha256 in files:
-            store.artefacts.remove(sha256)
-    return Pruned(len(doomed), runs, len(files))
+    that stays.
+
+    Files go after the commit, for one without a row is harmless and a row without its file is not, and only while no
+    run, merge or export is under way: it may have found a file there and be about to commit a row that names it.
+    """
+    with store.artefacts.unused() as free:
+        with store.writing() as connection:
+            files = set(connection.scalars(select(ArtefactRow.sha256)))
+            doomed = _doomed(connection, before)
+            runs = _delete(connection, doomed, before)
+            named = set(connection.scalars(select(ArtefactRow.sha256)))
+            if dry_run:
+                connection.rollback()
+        if free and not dry_run:
+            store.artefacts.sweep(named)
+    gone = len(files - named)
+    return Pruned(len(doomed), runs, gone, 0 if free else gone)
 
 
 def _doomed(connection: Connection, before: datetime) -> set[int]:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-__all__ = ["HEAD", "REVISIONS", "current", "is_ours", "migrate"]
+__all__ = ["HEAD", "REVISIONS", "are_ours", "current", "is_empty", "is_ours", "migrate"]
 
 #: Oldest first. Written out so that opening a database does not import Alembic; a test compares it with the scripts.
 REVISIONS = ("0001", "0002")
@@ -27,7 +28,18 @@ def current(connection: Connection) -> str | None:
 
 def is_ours(connection: Connection) -> bool:
     """True when the database holds our tables (whatever its revision)."""
-    return _OURS.issubset(inspect(connection).get_table_names())
+    return are_ours(inspect(connection).get_table_names())
+
+
+def are_ours(tables: Iterable[str]) -> bool:
+    """True when our tables are among these."""
+    return _OURS.issubset(tables)
+
+
+def is_empty(connection: Connection) -> bool:
+    """True when there is nothing in the database but what Alembic may have left: only then may it become ours."""
+    found = inspect(connection)
+    return {*found.get_table_names(), *found.get_view_names()} <= {"alembic_version"}
 
 
 def migrate(connection: Connection, revision: str = HEAD) -> None:

@@ -218,10 +218,26 @@ def test_prune_forgets_what_was_replaced_and_keeps_the_latest(cli: Cli, tmp_path
     assert dry.stdout == "would forget 1 results, 1 runs and 1 artefacts\n"
     assert _results(path) == 2
     done = json.loads(cli("db", "prune", "--older-than", "0d", "--json", "--db", path).stdout)
-    assert done == {"db": str(path), "dry_run": False, "results": 1, "runs": 1, "artefacts": 1}
+    assert done == {"db": str(path), "dry_run": False, "results": 1, "runs": 1, "artefacts": 1, "waiting": 0}
     assert (_results(path), _verdict(path)) == (1, "PANIC")
     files = [p.read_text() for p in (tmp_path / "a.sqlite.artefacts").rglob("*") if p.is_file()]
     assert files == ["second"]
+
+
+def test_prune_keeps_files_while_the_database_is_in_use(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    _fill(path, "a", "LOST", log="first")
+    _fill(path, "b", "PANIC", log="second")
+    with open_store(path) as store, store.artefacts.in_use():
+        result = cli("db", "prune", "--older-than", "0d", "--db", path)
+    assert result.stdout.splitlines() == [
+        "forgot 1 results, 1 runs and 1 artefacts",
+        "their files stay until the next time: the database is in use",
+    ]
+    files = tmp_path / "a.sqlite.artefacts"
+    assert sorted(p.read_text() for p in files.rglob("*") if p.is_file()) == ["first", "second"]
+    assert cli("db", "prune", "--older-than", "0d", "--db", path).stdout == "forgot 0 results, 0 runs and 0 artefacts\n"
+    assert [p.read_text() for p in files.rglob("*") if p.is_file()] == ["second"]
 
 
 def test_prune_keeps_the_run_that_a_latest_result_shares(cli: Cli, tmp_path: Path) -> None:

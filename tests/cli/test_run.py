@@ -10,12 +10,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import Result
 
@@ -193,12 +195,20 @@ def test_a_backend_can_be_named(cli: Cli, small: Path) -> None:
     assert cli("run", small, "--db", "q.sqlite", "--backend", "simulator").exit_code == 0
 
 
-def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(folder: Path, *arguments: str, temporary: Path | None = None) -> subprocess.Popen[bytes]:
     (folder / "many.yaml").write_text(MANY)
     code = "from qualify.cli.main import main; main()"
     command = [sys.executable, "-c", code, "run", "many.yaml", "--db", "q.sqlite", "--jobs", "2", *arguments]
+    environment = {**os.environ, "TMPDIR": str(temporary or tempfile.gettempdir())}
     # A session of its own: signals that the test sends must not reach the test.
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _half_way(process: subprocess.Popen[bytes], db: Path) -> None:
@@ -275,6 +285,22 @@ def test_an_interrupt_is_130_and_keeps_what_had_ended(cli: Cli, tmp_path: Path) 
     kept = len(_rows(tmp_path / "q.sqlite"))
     summary = json.loads(cli("run", tmp_path / "many.yaml", "--db", tmp_path / "q.sqlite", "--json").stdout)
     assert (summary["kept"], summary["statuses"]) == (kept, {"DONE": summary["cells"]})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_folders_are_left_among_the_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
+    """An interrupted run removes its own, the next run those of a killed one."""
+    (tmp_path / "t").mkdir()
+    process = _start(tmp_path, temporary=tmp_path / "t")
+    _half_way(process, tmp_path / "q.sqlite")
+    members = [psutil.Process(pid) for pid in _group_members(process.pid)]
+    assert list((tmp_path / "t").iterdir())
+    process.send_signal(number)
+    process.communicate()
+    psutil.wait_procs(members)
+    if number is signal.SIGKILL:
+        _start(tmp_path, temporary=tmp_path / "t").communicate()
+    assert list((tmp_path / "t").iterdir()) == []
 
 
 def test_two_runs_at_once_in_one_database(cli: Cli, tmp_path: Path) -> None:

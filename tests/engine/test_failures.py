@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import product
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -110,6 +114,42 @@ def test_an_interrupt_ends_the_workers_at_once_and_keeps_what_had_ended(
     trouble.rules = {}
     summary = run_matrix(planned, store, jobs=2)
     assert (summary.kept, summary.executed) == (8, 1)
+
+
+@pytest.mark.parametrize("rule", ["", "hang", "kill", "stuck", "interrupt"])
+def test_however_a_run_ends_its_workers_folders_go_with_it(
+    store: Store, planner: Planner, trouble: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    monkeypatch.setattr(worker, "GRACE", 0.2)
+    trouble.rules = {BAD: rule.replace("interrupt", "hang"), ("7.3.4", "7.3.4"): "files"}
+    planned = planner(trouble, releases=THREE)
+
+    def interrupt(done: int, _total: int) -> None:
+        if rule == "interrupt" and done == 8:
+            assert list((tmp_path / "t").iterdir())
+            raise KeyboardInterrupt
+
+    with nullcontext() if rule != "interrupt" else pytest.raises(KeyboardInterrupt):
+        run_matrix(planned, store, jobs=2, timeout=60 if rule == "interrupt" else 0.5, progress=interrupt)
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_what_the_dead_left_does_not_pile_up_during_a_run(
+    store: Store, planner: Planner, trouble: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    trouble.rules = dict.fromkeys(product(THREE, THREE), "kill")
+    most = 0
+
+    def count(*_: int) -> None:
+        nonlocal most
+        most = max(most, len(list((tmp_path / "t").glob("*/*"))))
+
+    run_matrix(planner(trouble, releases=THREE), store, jobs=1, progress=count)
+    assert most == 1
 
 
 def test_a_database_that_stops_working_ends_the_run(

@@ -186,6 +186,21 @@ def test_files_become_artefacts_of_the_result_that_ran(store: Store, planner: Pl
     }
 
 
+def test_a_run_uses_the_artefacts_until_its_last_row(store: Store, planner: Planner, trouble: Any) -> None:
+    """Also once its workers are gone: they had the lock with them when they were forked."""
+    free: list[bool] = []
+
+    def look(*_: int) -> None:
+        with store.artefacts.unused() as unused:
+            free.append(unused)
+
+    run_matrix(planner(trouble, releases=THREE), store, jobs=2, progress=look)
+    assert len(free) > 1
+    assert not any(free)
+    look()
+    assert free[-1]
+
+
 def test_a_run_tells_about_itself(store: Store, planner: Planner, trouble: Any, schema: Schema) -> None:
     planned = planner(trouble, releases=THREE, seed=3)
     run_matrix(planned, store, jobs=1)

@@ -148,6 +148,16 @@ def test_every_mistake_in_one_go(tmp_path: Path) -> None:
     assert all(p.hint for p in found)
 
 
+@pytest.mark.parametrize("levels", [4, 5, 8])
+def test_a_small_file_never_makes_a_large_message(tmp_path: Path, levels: int) -> None:
+    """Values that stand for 9 ** levels others, by way of aliases."""
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, levels)]
+    text = "\n".join([*lines, f"name: *l{levels - 1}", f"required_pairs: [*l{levels - 1}]", ""])
+    assert len(text) < 500
+    assert all(len(str(problem)) < 500 for problem in problems(tmp_path, text))
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="no such file"):
         load_policy(tmp_path / "absent.yaml")

@@ -72,6 +72,38 @@ def test_adopting_copies_once_and_shrugs_at_what_the_other_lost(artefacts: Artef
     assert not artefacts.adopt(other, "0" * 64)
 
 
+def test_a_damaged_file_of_another_store_is_not_adopted(artefacts: ArtefactStore, tmp_path: Path) -> None:
+    other = ArtefactStore(tmp_path / "other")
+    kept = other.put(_file(tmp_path, "hello"), "a")
+    other.path(kept.sha256).write_text("jello")
+    with pytest.raises(StoreError, match=f"{kept.sha256}: artefact is damaged: its contents do not match its name"):
+        artefacts.adopt(other, kept.sha256)
+    assert not artefacts.folder.exists()
+
+
+@pytest.mark.parametrize("there", [[], ["artefacts"], ["artefacts", "artefacts/2c"]])
+def test_every_folder_on_the_way_to_a_new_file_is_synced(
+    artefacts: ArtefactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[str]
+) -> None:
+    synced: list[Path] = []
+    really = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        really(handle)
+
+    for name in there:
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(os, "fsync", note)
+    final = artefacts.path(artefacts.put(_file(tmp_path, "hello"), "a").sha256)
+    assert final.parent == tmp_path / "artefacts" / "2c"
+    assert synced[0].parent == final.parent
+    assert set(synced[1:]) == {final.parent, artefacts.folder, tmp_path}
+    synced.clear()
+    artefacts.put(_file(tmp_path, "hello"), "b")
+    assert synced == []
+
+
 def test_removing(artefacts: ArtefactStore, tmp_path: Path) -> None:
     kept = artefacts.put(_file(tmp_path, "hello"), "a")
     artefacts.remove(kept.sha256)

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import event, select
 
+from qualify.errors import StoreError
 from qualify.matrix import Cell
 from qualify.model import Verdict
 from qualify.store import (
@@ -18,6 +20,7 @@ from qualify.store import (
     ResultRecord,
     RunWriter,
     Store,
+    dump_log,
     load_artefacts,
     load_latest,
     load_objects,
@@ -106,6 +109,62 @@ def test_a_run_that_went_on_after_a_merge_is_completed_by_the_next(
         writer.finish({"cells": 2})
         assert merge_store(store, other) == Merged(runs=0, results=1, artefacts=0)
     assert len(_dump(store)["run_end"]) == 1
+
+
+def test_a_database_that_is_being_written_is_merged_as_it_was_at_one_moment(
+    store: Store, begin: Begin, record: ResultRecord, tmp_path: Path
+) -> None:
+    """A run that begins and records between any two statements of the merge: all of it or nothing arrives."""
+    with open_store(tmp_path / "b.sqlite") as other, open_store(tmp_path / "b.sqlite") as theirs:
+        _fill(other, begin, "first", record, _keys("A", "B", "1"))
+        later: list[RunWriter] = []
+
+        def write(*_: Any) -> None:
+            cell = _keys("B", "C", "2")
+            if len(later) < 40:
+                later.append(begin(theirs, f"later-{len(later)}", cell))
+                later[-1].record([(replace(record, log=dump_log([str(len(later))])), [cell])])
+
+        event.listen(other.engine, "after_cursor_execute", write)
+        merged = merge_store(store, other)
+        event.remove(other.engine, "after_cursor_execute", write)
+        assert len(later) > 10
+        assert merged.runs == merged.results <= 2  # what was there when the first rows were read
+        rest = 1 + len(later) - merged.runs
+        assert merge_store(store, other) == Merged(runs=rest, results=rest, artefacts=0)
+
+
+def test_the_merge_reads_by_the_one_moment(
+    store: Store, begin: Begin, record: ResultRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Store] = []
+    snapshots = Store._snapshots
+
+    def noted(self: Store) -> Any:
+        asked.append(self)
+        return snapshots(self)
+
+    with open_store(tmp_path / "b.sqlite") as other:
+        _fill(other, begin, "theirs", record, _keys("A", "B", "1"))
+        monkeypatch.setattr(Store, "_snapshots", noted)
+        merge_store(store, other)
+        assert asked == [other]
+
+
+def test_a_damaged_artefact_is_told_and_nothing_is_merged(
+    store: Store, begin: Begin, record: ResultRecord, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text("x")
+    with open_store(tmp_path / "b.sqlite") as other:
+        kept = other.artefacts.put(tmp_path / "log", "log")
+        _fill(other, begin, "theirs", replace(record, artefacts=(kept,)), _keys("A", "B", "1"))
+        other.artefacts.path(kept.sha256).write_text("y")
+        before = _dump(store)
+        with pytest.raises(StoreError, match=f"b.sqlite.artefacts/.*{kept.sha256}: artefact is damaged"):
+            merge_store(store, other)
+        assert _dump(store) == before
+        other.artefacts.remove(kept.sha256)
+        assert merge_store(store, other) == Merged(runs=1, results=1, artefacts=0)
 
 
 def test_merging_into_itself_changes_nothing(store: Store, begin: Begin, record: ResultRecord) -> None:

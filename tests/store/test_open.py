@@ -9,15 +9,16 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, make_url
 
 from qualify.errors import StoreError
-from qualify.store import default_location, open_store, upgrade_store
+from qualify.store import ArtefactStore, Store, database, default_location, open_store, upgrade_store
 from qualify.store.location import artefact_folder, parse_location
 from qualify.store.models import Base
 from qualify.store.revisions import HEAD, REVISIONS, migrate
@@ -116,6 +117,60 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     assert "was written by a newer qualify (revision 9999; this one knows up to 0002)" in _refused(path)
     with pytest.raises(StoreError, match="written by a newer qualify"):
         upgrade_store(path)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases are opened as those of a server are, where there is no file to look into first."""
+    monkeypatch.setattr(database, "sqlite_file", lambda _url: None)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TABLE customers (id INTEGER PRIMARY KEY)"],
+        ["CREATE VIEW customers AS SELECT 1"],
+        ["CREATE TABLE customers (id INTEGER)", "CREATE TABLE run (id INTEGER)", "CREATE TABLE result (id INTEGER)"],
+        ["CREATE TABLE customers (id INTEGER)", "CREATE TABLE alembic_version (version_num TEXT)"],
+        ["CREATE TABLE customers (id INTEGER)", "CREATE TABLE alembic_version (version_num TEXT)",
+         "INSERT INTO alembic_version VALUES ('8d2f')"],
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("server")
+def test_a_servers_database_with_anything_in_it_is_left_alone(tmp_path: Path, statements: list[str]) -> None:
+    path = tmp_path / "shop.sqlite"
+
+    def inside() -> list[tuple[str, str]]:
+        with closing(sqlite3.connect(path)) as db:
+            return db.execute("SELECT type, sql FROM sqlite_master ORDER BY name").fetchall()
+
+    with closing(sqlite3.connect(path)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+    before = inside()
+    with pytest.raises(StoreError, match="is a database of another program; it was left as it is"):
+        open_store(path).close()
+    assert inside() == before
+
+
+@pytest.mark.parametrize("statements", [[], ["CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"]])
+@pytest.mark.usefixtures("server")
+def test_a_servers_database_without_tables_becomes_ours(tmp_path: Path, statements: list[str]) -> None:
+    path = tmp_path / "new.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+    open_store(path).close()
+    with open_store(path, create=False) as store, store.session() as session:
+        assert session.connection().exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
+
+
+def test_what_is_read_is_of_one_moment_on_a_server_too(tmp_path: Path) -> None:
+    driver = SimpleNamespace(paramstyle="format", __version__="1.31.0", connect=None)
+    url = make_url("postgresql+pg8000://host/qualify")
+    store = Store(url, create_engine(url, module=driver), ArtefactStore(tmp_path))
+    with store.session() as session:
+        assert session.get_bind().get_execution_options() == {"isolation_level": "REPEATABLE READ"}
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
