@@ -167,16 +167,20 @@ def _execute(
 
 @contextmanager
 def _to_the_end() -> Iterator[None]:
-    """An interrupt waits until the commit is through, so that it never strikes within the database layer."""
-    if threading.current_thread() is not threading.main_thread():
+    """An interrupt waits until the commit is through, so that it never strikes within the database layer.
+
+    Where interrupts are ignored (nohup, a background job) or somebody else's, that stays as it is.
+    """
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
         yield
         return
     noted: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if noted:
         raise KeyboardInterrupt
 

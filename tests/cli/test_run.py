@@ -287,6 +287,22 @@ def test_an_interrupt_is_130_and_keeps_what_had_ended(cli: Cli, tmp_path: Path) 
     assert (summary["kept"], summary["statuses"]) == (kept, {"DONE": summary["cells"]})
 
 
+def test_a_run_in_the_background_goes_on_through_interrupts(tmp_path: Path) -> None:
+    """As a shell starts it with & or nohup: with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = _start(tmp_path, "--json")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    _half_way(process, tmp_path / "q.sqlite")
+    while process.poll() is None:  # so often that some come while a commit is under way
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+    out, errors = process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert json.loads(out)["statuses"] == {"DONE": json.loads(out)["cells"]}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_folders_are_left_among_the_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
     """An interrupted run removes its own, the next run those of a killed one."""
