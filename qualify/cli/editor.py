@@ -9,11 +9,12 @@ from typing import Any
 from qualify.gate.policy import Policy
 from qualify.matrix.model import Matrix
 from qualify.scenario.jsonschema import scenario_file
+from qualify.scenario.sizes import SIZE
 from qualify.schema.jsonschema import Definitions, document, schema_file
 
 __all__ = ["EDITOR_SCHEMAS", "editor_schema"]
 
-_SIZE = {"type": "string", "pattern": r"^\d+\s*([KMGT]iB|B)?$"}
+_SIZE = {"type": "string", "pattern": rf"^{SIZE}$"}
 _AGE = {"type": "string", "pattern": r"^\d{1,5} ?(h|d|w)$"}
 
 

@@ -13,6 +13,7 @@ from tabulate import tabulate
 from qualify.cli.options import JsonOption, ScenariosOption
 from qualify.errors import UsageError
 from qualify.scenario import Flb, KexecMetadata, KhoTest, Memfd, ReserveMem, Scenario, Session, library
+from qualify.scenario.sizes import show_size
 from qualify.yamlfile import suggest
 
 __all__ = ["lines", "named_scenario", "register"]
@@ -53,7 +54,7 @@ def _list(tag: TagOption = None, scenarios: ScenariosOption = None, json_: JsonO
     if json_:
         print(json.dumps([_summary(s) for s in chosen], ensure_ascii=False))
     else:
-        rows = [(s.id, _size(s.touched_bytes), ", ".join(s.tags), s.title) for s in chosen]
+        rows = [(s.id, show_size(s.touched_bytes), ", ".join(s.tags), s.title) for s in chosen]
         print(tabulate(rows, ["scenario", "touches", "tags", "title"], tablefmt="simple", disable_numparse=True))
     if not chosen:
         typer.echo(f"qualify: no scenario has all of the tags {', '.join(tag or ())}", err=True)
@@ -89,7 +90,8 @@ def lines(scenario: Scenario) -> Iterator[str]:
     yield f"{scenario.id}: {scenario.title}"
     yield f"  {scenario.purpose}"
     yield f"  tags: {', '.join(scenario.tags)}"
-    yield f"  host: {_size(scenario.host.ram)} of RAM; touches {_size(scenario.touched_bytes)}; seed {scenario.seed}"
+    ram, touched = show_size(scenario.host.ram), show_size(scenario.touched_bytes)
+    yield f"  host: {ram} of RAM; touches {touched}; seed {scenario.seed}"
     for side in ("source", "target", "placement"):
         # what is left at its default is what a kernel does by itself
         actions = getattr(scenario, side)
@@ -106,18 +108,18 @@ def lines(scenario: Scenario) -> Iterator[str]:
 def _describe(obj: object) -> str:
     parts: list[str] = []
     if isinstance(obj, ReserveMem):
-        parts = [f"{_size(obj.size)} at {obj.at:#x}", f"align {_size(obj.align)}"]
-        parts += [f"the target asks for {_size(obj.target_size)}"] if obj.target_size is not None else []
-        parts += [f"the target asks for align {_size(obj.target_align)}"] if obj.target_align is not None else []
+        parts = [f"{show_size(obj.size)} at {obj.at:#x}", f"align {show_size(obj.align)}"]
+        parts += [f"the target asks for {show_size(obj.target_size)}"] if obj.target_size is not None else []
+        parts += [f"the target asks for align {show_size(obj.target_align)}"] if obj.target_align is not None else []
         parts += [] if obj.target_asks else ["the target does not ask for it"]
     elif isinstance(obj, Memfd):
-        parts = [f"{_size(obj.size)} at {obj.at:#x}", f"folios of order {obj.order}"]
-        parts += [f"every {_size(obj.stride)}"] if obj.stride is not None else []
+        parts = [f"{show_size(obj.size)} at {obj.at:#x}", f"folios of order {obj.order}"]
+        parts += [f"every {show_size(obj.stride)}"] if obj.stride is not None else []
         parts += [f"position {obj.position}"] if obj.position else []
         parts += [f"seals {', '.join(obj.seals)}"] if obj.seals else []
         parts += ["made with MFD_NOEXEC_SEAL"] if obj.noexec_seal else []
         parts += ["made without MFD_ALLOW_SEALING"] if obj.allow_sealing is False else []
-        parts += [f"holes {', '.join(f'{_size(n)} at {_size(o)}' for o, n in obj.holes)}"] if obj.holes else []
+        parts += [f"holes {', '.join(f'{show_size(n)} at {show_size(o)}' for o, n in obj.holes)}"] if obj.holes else []
     elif isinstance(obj, Flb):
         parts = [f"data {obj.data:#x}", f"the target looks for {obj.target_name}" if obj.target_name else ""]
     elif isinstance(obj, KhoTest):
@@ -135,13 +137,5 @@ def _value(key: str, value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(v) for v in value) or "nothing"
     if isinstance(value, int):
-        return f"{value:#x}" if key in ("metadata", "bookkeeping") else _size(value)
+        return f"{value:#x}" if key in ("metadata", "bookkeeping") else show_size(value)
     return str(value)
-
-
-def _size(number: int) -> str:
-    """``4 MiB`` for 4194304; bytes where no larger unit divides it."""
-    for unit, factor in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if number >= factor and number % factor == 0:
-            return f"{number // factor} {unit}"
-    return f"{number} B"

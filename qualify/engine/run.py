@@ -23,7 +23,7 @@ from qualify.engine.pool import execute
 from qualify.engine.workdir import workdir
 from qualify.engine.worker import Context, Task
 from qualify.matrix import Cell
-from qualify.model import Status, Verdict
+from qualify.model import Status, Verdict, is_vague
 from qualify.store import (
     CellKeys,
     NewRun,
@@ -43,7 +43,6 @@ __all__ = ["Progress", "RunSummary", "default_jobs", "run_matrix"]
 Progress = Callable[[int, int], None]
 
 DEFAULT_TIMEOUT = 300.0
-_VAGUE = 2  # a prediction of more verdicts than this is counted: vagueness must not buy agreement
 
 
 @dataclass(frozen=True)
@@ -167,16 +166,20 @@ def _execute(
 
 @contextmanager
 def _to_the_end() -> Iterator[None]:
-    """An interrupt waits until the commit is through, so that it never strikes within the database layer."""
-    if threading.current_thread() is not threading.main_thread():
+    """An interrupt waits until the commit is through, so that it never strikes within the database layer.
+
+    Where interrupts are ignored (nohup, a background job) or somebody else's, that stays as it is.
+    """
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
         yield
         return
     noted: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if noted:
         raise KeyboardInterrupt
 
@@ -218,7 +221,7 @@ def _summary(
         statuses={s.value: statuses[s] for s in Status if statuses[s]},
         disagreements=tuple(r.cell for r in found if r.agrees is False),
         failures=tuple(r.cell for r in found if r.status in (Status.ERROR, Status.TIMEOUT)),
-        vague=sum(len(r.predicted) > _VAGUE for r in found),
+        vague=sum(is_vague(r.predicted) for r in found),
     )
 
 

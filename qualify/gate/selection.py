@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from qualify.errors import InputError, PolicyError, Problem, UsageError
 from qualify.gate.policy import PairSelector, Policy
 from qualify.gate.result import Demand
-from qualify.matrix import Matrix, load_matrix, select_pairs, select_releases
+from qualify.matrix import (
+    Matrix,
+    load_matrix,
+    select_pairs,
+    select_releases,
+    select_scenarios,
+    unknown_scenarios,
+)
 from qualify.matrix.model import PairRule
 from qualify.scenario import Scenario
 from qualify.schema import Schema
@@ -28,10 +35,10 @@ def demands(
     """Every pair x scenario of the policy, in its order; PolicyError lists every name that does not exist."""
     problems: list[Problem] = []
     pairs = [p for n, s in enumerate(policy.required_pairs) for p in _pairs(policy, s, n, schema, matrix, problems)]
-    problems.extend(_unknown_scenarios(policy, library))
+    problems.extend(unknown_scenarios(policy.scenarios, library, policy.document))
     if problems:
         raise PolicyError(problems)
-    scenarios = [s.id for s in library.values() if _wanted(policy, s)]
+    scenarios = [s.id for s in select_scenarios(policy.scenarios, library)]
     return tuple(Demand(*pair, scenario) for pair in dict.fromkeys(pairs) for scenario in scenarios)
 
 
@@ -88,26 +95,3 @@ def _unknown(matrix: Matrix, schema: Schema) -> list[str]:
     assert not isinstance(matrix.pairs, PairRule)
     known = {name for r in schema.releases for name in (r.label, *r.aliases)}
     return sorted({label for p in matrix.pairs for label in (p.source, p.target)} - known)
-
-
-def _unknown_scenarios(policy: Policy, library: Mapping[str, Scenario]) -> Iterator[Problem]:
-    chosen = policy.scenarios
-    for n, name in enumerate(chosen.ids):
-        if name not in library:
-            yield policy.document.problem(("scenarios", n), f"there is no scenario '{name}'", suggest(name, library))
-    if chosen.tags is None:
-        return
-    tags = {tag for scenario in library.values() for tag in scenario.tags}
-    for key, wanted in (("include", chosen.tags.include), ("exclude", chosen.tags.exclude)):
-        for n, tag in enumerate(wanted):
-            if tag not in tags:
-                place = ("scenarios", "tags", key, n)
-                yield policy.document.problem(place, f"no scenario has the tag '{tag}'", suggest(tag, tags))
-
-
-def _wanted(policy: Policy, scenario: Scenario) -> bool:
-    chosen = policy.scenarios
-    if chosen.tags is not None:
-        tags = set(scenario.tags)
-        return tags.issuperset(chosen.tags.include) and tags.isdisjoint(chosen.tags.exclude)
-    return chosen.all or scenario.id in chosen.ids

@@ -6,6 +6,7 @@ from qualify.matrix.files import find_matrix, load_matrix, shipped_matrices
 from qualify.matrix.model import Matrix
 from qualify.matrix.pairs import Pair, select_pairs
 from qualify.matrix.releases import select_releases
+from qualify.matrix.scenarios import select_scenarios, unknown_scenarios
 
 __all__ = [
     "Cell",
@@ -18,5 +19,7 @@ __all__ = [
     "select",
     "select_pairs",
     "select_releases",
+    "select_scenarios",
     "shipped_matrices",
+    "unknown_scenarios",
 ]

@@ -11,6 +11,7 @@ from qualify.errors import MatrixError, Problem, UsageError
 from qualify.matrix.model import Matrix, PairRule
 from qualify.matrix.pairs import Pair, select_pairs
 from qualify.matrix.releases import select_releases
+from qualify.matrix.scenarios import select_scenarios, unknown_scenarios
 from qualify.scenario import Scenario
 from qualify.schema import Release, Schema
 from qualify.yamlfile import suggest
@@ -68,8 +69,8 @@ def plan_cells(matrix: Matrix, schema: Schema, library: Mapping[str, Scenario]) 
 
 def select(matrix: Matrix, schema: Schema, library: Mapping[str, Scenario]) -> Selection:
     """Resolve every name in the matrix; MatrixError lists all that do not exist or do not fit."""
-    problems = [*_unfit_releases(matrix, schema), *_unknown_scenarios(matrix, library)]
-    scenarios = tuple(s for s in library.values() if _wanted(matrix, s))
+    problems = [*_unfit_releases(matrix, schema), *unknown_scenarios(matrix.scenarios, library, matrix.document)]
+    scenarios = select_scenarios(matrix.scenarios, library)
     problems.extend(_too_large(matrix, scenarios))
     if problems:
         raise MatrixError(problems)
@@ -79,14 +80,6 @@ def select(matrix: Matrix, schema: Schema, library: Mapping[str, Scenario]) -> S
         named = {label for pair in pairs for label in (pair.source, pair.target)}
         releases = tuple(r for r in schema.releases if r.label in named)
     return Selection(matrix, releases, pairs, scenarios)
-
-
-def _wanted(matrix: Matrix, scenario: Scenario) -> bool:
-    chosen = matrix.scenarios
-    if chosen.tags is not None:
-        tags = set(scenario.tags)
-        return tags.issuperset(chosen.tags.include) and tags.isdisjoint(chosen.tags.exclude)
-    return chosen.all or scenario.id in chosen.ids
 
 
 def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
@@ -107,20 +100,6 @@ def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
         if release not in chosen:
             hint = "add it there, or leave 'releases' out: a list of pairs needs none"
             yield matrix.document.problem(loc, f"release '{label}' is not among 'releases'", hint)
-
-
-def _unknown_scenarios(matrix: Matrix, library: Mapping[str, Scenario]) -> Iterator[Problem]:
-    for i, name in enumerate(matrix.scenarios.ids):
-        if name not in library:
-            hint = suggest(name, library)
-            yield matrix.document.problem(("scenarios", i), f"there is no scenario '{name}'", hint)
-    tags = {tag for scenario in library.values() for tag in scenario.tags}
-    if matrix.scenarios.tags is not None:
-        for key, chosen in (("include", matrix.scenarios.tags.include), ("exclude", matrix.scenarios.tags.exclude)):
-            for i, tag in enumerate(chosen):
-                if tag not in tags:
-                    loc = ("scenarios", "tags", key, i)
-                    yield matrix.document.problem(loc, f"no scenario has the tag '{tag}'", suggest(tag, tags))
 
 
 def _too_large(matrix: Matrix, scenarios: tuple[Scenario, ...]) -> Iterator[Problem]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -20,12 +19,10 @@ from pydantic import (
 )
 
 from qualify.model import Direction
+from qualify.scenario.sizes import parse_size
 from qualify.yamlfile import Document
 
 __all__ = ["Matrix", "PairRule", "PairSelection", "ReleaseSelection", "ScenarioSelection", "Tags", "Window"]
-
-_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_SIZE = re.compile(r"(\d+)\s*([KMGT]iB|B)?")
 
 
 class _Frozen(BaseModel):
@@ -160,10 +157,10 @@ class Matrix(_Frozen):
     def _size_with_unit(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match is None:
+        size = parse_size(value.strip()) if isinstance(value, str) else None
+        if size is None:
             raise ValueError("expected a number of bytes, or a number with KiB, MiB, GiB or TiB ('64 MiB')")
-        return int(match[1]) * _UNITS[match[2] or ""]
+        return size
 
     @property
     def digest(self) -> str:

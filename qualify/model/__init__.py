@@ -10,7 +10,7 @@ from qualify.model.observation import (
     Reply,
 )
 from qualify.model.outcome import ObjectOutcome, Outcome
-from qualify.model.prediction import Alternative, ObjectPrediction, Prediction, Reason
+from qualify.model.prediction import Alternative, ObjectPrediction, Prediction, Reason, is_vague
 from qualify.model.verdict import Consequence, Direction, Evidence, Finding, Status, Verdict, worst
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "Reply",
     "Status",
     "Verdict",
+    "is_vague",
     "worst",
 ]

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from qualify.model.verdict import Consequence, Verdict, worst
 
-__all__ = ["Alternative", "ObjectPrediction", "Prediction", "Reason"]
+__all__ = ["Alternative", "ObjectPrediction", "Prediction", "Reason", "is_vague"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,8 @@ class Prediction:
     def agrees_with(self, verdict: Verdict) -> bool:
         """True when the observed verdict of the cell is one that can happen."""
         return verdict in self.verdicts
+
+
+def is_vague(verdicts: Sized) -> bool:
+    """Whether a prediction set holds more than two verdicts: it is counted, so that vagueness buys no agreement."""
+    return len(verdicts) > 2

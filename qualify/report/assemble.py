@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from qualify.compat import Comparison
-from qualify.model import Direction, Finding, Status, Verdict
+from qualify.model import Direction, Finding, Status, Verdict, is_vague
 from qualify.report.data import (
     BASELINE,
     UNUSUAL_TAGS,
@@ -23,10 +23,7 @@ from qualify.report.data import (
     Totals,
 )
 
-__all__ = ["SHOWN_FINDINGS", "VAGUE", "assemble"]
-
-VAGUE = 2
-"""A prediction set with more verdicts than this is counted and printed: vagueness must not buy agreement."""
+__all__ = ["SHOWN_FINDINGS", "assemble"]
 
 SHOWN_FINDINGS = (Finding.FALSE_ACCEPT, Finding.OVER_STRICT_REFUSAL, Finding.TRUE_REFUSAL, Finding.NO_READER)
 """In the order of the report: a false accept hurts most, an over-strict refusal can be mended."""
@@ -139,7 +136,7 @@ def _totals(rows: Sequence[CellRow], pairs: Sequence[PairRow]) -> Totals:
         unstable=sum(row.unstable for row in rows),
         compared=sum(row.agrees is not None for row in rows),
         disagreements=sum(row.agrees is False for row in rows),
-        vague=sum(len(row.predicted_verdicts) > VAGUE for row in rows),
+        vague=sum(is_vague(row.predicted_verdicts) for row in rows),
         stale=sum(row.stale for row in rows),
         verdicts=tuple((verdict, heads[verdict]) for verdict in Verdict if heads[verdict]),
         failures=tuple(broken.most_common(_FAILURES)),

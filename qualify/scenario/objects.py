@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, WithJsonSchema, field_validator
 from pydantic import Field as PydanticField
 
+from qualify.scenario.sizes import SIZE, parse_size
 from qualify.schema.base import Frozen
 
 __all__ = [
@@ -26,17 +27,14 @@ __all__ = [
     "Size",
 ]
 
-_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_SIZE = re.compile(r"^(\d+) ?(|B|KiB|MiB|GiB|TiB)$")
-
 # F_SEAL_* of include/uapi/linux/fcntl.h
 SEALS = {"seal": 1, "shrink": 2, "grow": 4, "write": 8, "future-write": 16, "exec": 32}
 
 
 def _size(value: Any) -> Any:
     if isinstance(value, str):
-        if match := _SIZE.match(value):
-            return int(match[1]) * _UNITS[match[2]]
+        if (size := parse_size(value)) is not None:
+            return size
         if re.match(r"^0x[0-9a-fA-F]+$", value):
             return int(value, 16)
         raise ValueError("expected a number of bytes such as 4096, 0x1000, 4KiB or 1GiB")
@@ -46,7 +44,7 @@ def _size(value: Any) -> Any:
 _WRITTEN = {
     "anyOf": [
         {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": r"^(\d+ ?(B|KiB|MiB|GiB|TiB)?|0x[0-9a-fA-F]+)$"},
+        {"type": "string", "pattern": rf"^({SIZE}|0x[0-9a-fA-F]+)$"},
     ]
 }
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -106,10 +105,8 @@ def test_an_interrupt_ends_the_workers_at_once_and_keeps_what_had_ended(
         if done == 8:
             raise KeyboardInterrupt
 
-    started = monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_matrix(planned, store, jobs=2, progress=interrupt)
-    assert monotonic() - started < 10
+        run_matrix(planned, store, jobs=2, timeout=3600, progress=interrupt)  # who waited for the cell would hang here
     assert multiprocessing.active_children() == []
     trouble.rules = {}
     summary = run_matrix(planned, store, jobs=2)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from qualify.engine import Plan, plan, run_matrix
+from qualify.engine.run import _to_the_end
 from qualify.errors import MatrixError
 from qualify.matrix import Cell, Matrix
 from qualify.model import Evidence, Status, Verdict
@@ -217,6 +219,31 @@ def test_a_run_tells_about_itself(store: Store, planner: Planner, trouble: Any, 
     assert {"node", "cpus", "python"} <= set(run.host)
     assert end.finished >= run.started
     assert end.summary == {"executed": 9, "cells": 9}
+
+
+def test_an_interrupt_strikes_after_the_commit() -> None:
+    through = []
+
+    def commit() -> None:
+        with _to_the_end():
+            signal.raise_signal(signal.SIGINT)
+            through.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        commit()
+    assert through
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None], ids=["ignored", "somebody else's"])
+def test_an_interrupt_that_is_ignored_stays_so(handler: Any) -> None:
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with _to_the_end():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_progress_counts_cells_up_to_all_of_them(store: Store, planner: Planner, trouble: Any) -> None:
