@@ -33,7 +33,7 @@ from qualify.scenario import (
 )
 from qualify.schema import Release, Schema, load
 
-__all__ = ["EQUIVALENT", "RELEASES", "Score", "measure", "run", "score"]
+__all__ = ["EQUIVALENT", "RELEASES", "Score", "measure", "run"]
 
 RELEASES = ("6.17.8", "6.18.15", "6.19.11", "7.1.13", "7.3.4")
 
@@ -41,11 +41,10 @@ _PRINTED = "the number is printed and compared with nothing"
 _SIZE = "readers refuse a size that is too small; in the other byte order it is huge"
 _DIRTY = "a folio that comes back clean is lost only when memory is reclaimed, which is not modelled"
 
-# mutants that change no answer, each with the reason; a test fails when one of them is noticed after all
+# survivors that change no answer, each with the reason; a test fails when one of them is noticed after all
 EQUIVALENT: dict[str, str] = {
     "kho_data: scratch_size is u32": "the last member; what is behind it reads as zero, and no array is that long",
     "kho-vmalloc: HUGE_VMAP is 0x8": "nobody sets the flag, and readers accept it under either number",
-    "kho_kexec_metadata: version and kexec_count swapped": "both are 1 on the first kexec, and the model makes but one",
     "kho-v3: //*/blob-size in big endian": _SIZE,
     "kho-v4: //*/blob-size in big endian": _SIZE,
     "luo-v1: //liveupdate-number in big endian": _PRINTED,
@@ -74,7 +73,7 @@ EVERYTHING = Scenario(
         Session(kind="session", name="second", files=(Memfd(token=3, count=3, size=4096, at=0x33000000),)),
         Flb(kind="flb", name="liveupdate-test-flb-v0", data=0x1122334455667788),
         Flb(kind="flb", name="liveupdate-test-flb-v1", data=0x99),
-        KexecMetadata(kind="kexec-metadata"),
+        KexecMetadata(kind="kexec-metadata", count=3),
         KhoTest(kind="kho-test", folios=(Folio(at=0x35001000), Folio(at=0x35010000, order=4), Folio(at=0x35100000))),
     ),
 )
@@ -115,11 +114,20 @@ class Score:
 
     killed: dict[tuple[str, str], str]  # -> what was noticed first: scenario, side of the mutant, object, verdicts
     survivors: tuple[tuple[str, str], ...]
-    equivalent: tuple[tuple[str, str], ...]
 
     @property
     def total(self) -> int:
+        """Every mutant, also those that change no answer."""
         return len(self.killed) + len(self.survivors)
+
+    @property
+    def unexplained(self) -> tuple[tuple[str, str], ...]:
+        """Survivors for which nobody has given a reason."""
+        return tuple(pair for pair in self.survivors if pair[1] not in EQUIVALENT)
+
+    def lines(self) -> list[str]:
+        """Every survivor, with why."""
+        return [f"{label} {name}: {EQUIVALENT.get(name, 'NOT EXPLAINED')}" for label, name in self.survivors]
 
 
 @cache
@@ -171,29 +179,30 @@ def measure(schema: Schema | None = None, labels: tuple[str, ...] = RELEASES) ->
                 alive.pop(mutant.id, None)
             else:
                 alive.setdefault(mutant.id, label)
-    survivors = [(label, name) for name, label in alive.items()]
-    equivalent = [pair for pair in survivors if pair[1] in EQUIVALENT]
-    survivors = [pair for pair in survivors if pair[1] not in EQUIVALENT]
-    return Score(killed, tuple(survivors), tuple(equivalent))
-
-
-def score(schema: Schema | None = None) -> tuple[int, int, tuple[tuple[str, str], ...]]:
-    """(killed, total, survivors); mutants that are listed as equivalent are not counted."""
-    found = measure(schema)
-    return len(found.killed), found.total, found.survivors
+    return Score(killed, tuple((label, name) for name, label in alive.items()))
 
 
 def run() -> list[dict[str, object]]:
-    """One row for `benchmarks.run`."""
+    """One row for `benchmarks.run`; the survivors, each with why, on stderr."""
     found = measure()
-    text = ", ".join(f"{label} {name}" for label, name in found.survivors)
-    row = {"killed": len(found.killed), "total": found.total, "equivalent": len(found.equivalent), "survivors": text}
-    return [row]
+    for line in found.lines():
+        print(f"survived: {line}", file=sys.stderr)
+    aim = "none without a reason"
+    return [
+        {
+            "killed": len(found.killed),
+            "total": found.total,
+            "survivors": len(found.survivors),
+            "unexplained": len(found.unexplained),
+            "aim": aim,
+            "met": not found.unexplained,
+        }
+    ]
 
 
 if __name__ == "__main__":
     result = measure()
-    print(f"{len(result.killed)}/{result.total} killed, {len(result.equivalent)} equivalent")
-    for survivor in result.survivors:
-        print("survived:", *survivor)
-    sys.exit(bool(result.survivors))
+    print(f"{len(result.killed)}/{result.total} killed")
+    for text in result.lines():
+        print("survived:", text)
+    sys.exit(bool(result.unexplained))

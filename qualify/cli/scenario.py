@@ -127,7 +127,7 @@ def _describe(obj: object) -> str:
             f"{len(obj.folios)} folios of orders {', '.join(str(o) for o in sorted({f.order for f in obj.folios}))}"
         ]
     elif isinstance(obj, KexecMetadata):
-        parts = ["written by every release that has it"]
+        parts = ["written by every release that has it", f"kexec {obj.count} in a row" if obj.count > 1 else ""]
     return ": " + ", ".join(p for p in parts if p) if parts else ""
 
 

@@ -12,7 +12,7 @@ from qualify.compat.profile import Part
 from qualify.compat.rules import reason
 from qualify.compat.stage import NONE, WARNED, Desk, Fate, Option, kho_test_pages, listed, react
 from qualify.model import Reason, Verdict
-from qualify.scenario import KhoTest, ReserveMem, fits_afresh
+from qualify.scenario import KexecMetadata, KhoTest, ReserveMem, fits_afresh
 from qualify.schema import Condition, FdtNode, FdtProperty, Format, Reaction
 
 __all__ = ["metadata_options", "region_options", "test_options"]
@@ -155,7 +155,8 @@ def _metadata(desk: Desk, part: Part, meeting: Meeting, items: tuple[Item, ...])
     why = reason("MET002", "kexec-metadata", listed(meeting.gaps))
     if not (written.struct and read.struct):
         return react(desk, part, Condition.INCOMPATIBLE, Reaction.WARNING, items, why)
-    values: dict[str, Value] = {"previous_release": b"6.6.6-release", "kexec_count": 1}
+    count = next((i.model.count for i in items if isinstance(i.model, KexecMetadata)), 1)
+    values: dict[str, Value] = {"previous_release": b"6.6.6-release", "kexec_count": count}
     version = written.version.field if written.version else ""
     number = written.version.value if written.version else 0
     wrong = {m.name: m.got for m in misread(desk.schema, written.struct, read.struct, {version: number, **values})}

@@ -11,7 +11,7 @@ from qualify.machine.checksum import csum_partial
 from qualify.machine.handover import Offer
 from qualify.machine.preserving import Preserving
 from qualify.machine.words import word_of
-from qualify.scenario import KhoTest, ReserveMem, kho_test_blocks, reserve_blocks
+from qualify.scenario import KexecMetadata, KhoTest, ReserveMem, kho_test_blocks, reserve_blocks
 from qualify.schema import FdtNode
 from qualify.wire import fdt, vmalloc
 from qualify.wire.properties import write_number
@@ -29,7 +29,7 @@ def write_metadata(source: Preserving) -> tuple[int, int]:
     at = source.pages.preserve()
     values: dict[str, int | bytes | tuple[int, ...]] = {
         "previous_release": source.kernel.release.version.encode(),
-        "kexec_count": 1,
+        "kexec_count": next((o.count for o in source.scenario.objects if isinstance(o, KexecMetadata)), 1),
     }
     if form.version is not None:
         values[form.version.field] = form.version.value

@@ -64,8 +64,8 @@ class TargetKernel(Booting):
         for region, got in revived.items():  # only now does it show whether the region was really kept
             found[region.object_id] = look_at_reserve_mem(self, region, *got) if isinstance(got, tuple) else got
         enabled = self.scenario.target.kho
-        for _ in self._of(KexecMetadata):
-            found["kexec-metadata"] = read_metadata(self, enabled)
+        for metadata in self._of(KexecMetadata):
+            found[metadata.object_id] = read_metadata(self, metadata, enabled)
         luo = read_luo(self, enabled)
         for test in self._of(KhoTest):
             found[test.object_id] = read_kho_test(self, test, enabled)

@@ -162,9 +162,13 @@ class Flb(Frozen):
 
 
 class KexecMetadata(Frozen):
-    """The record of who kexeced; releases that have it always write it."""
+    """The record of who kexeced; releases that have it always write it.
+
+    `count` is that of kexecs since the last cold boot, this one included: what the source was handed, plus one.
+    """
 
     kind: Literal["kexec-metadata"]
+    count: int = PydanticField(default=1, ge=1, lt=1 << 32)
 
     @property
     def object_id(self) -> str:

@@ -60,6 +60,7 @@ def test_show_describes_what_is_not_left_to_the_kernel() -> None:
         ("handler-missing", "  target: without = memfd"),
         ("operator-target-without-kho", "  target: kho = no"),
         ("kho-test-tables-in-reach", "  placement: metadata = 0x80000000"),
+        ("kexec-metadata-third", "    kexec-metadata: written by every release that has it, kexec 3 in a row"),
         ("kho-test-two", "    kho_test: 2 folios of orders 2, 3"),
         (
             "flb-renamed",

@@ -443,3 +443,11 @@ def test_exec_from(release: str) -> None:
     seen = trip(release, release, scenario(METADATA))
     assert prop(seen, "kexec-metadata", "previous-release") == release
     assert prop(seen, "kexec-metadata", "kexec-count") == "1"
+
+
+@pytest.mark.parametrize("release", ["7.1.13", "7.3.4"])
+def test_every_kexec_counts(release: str) -> None:
+    """kexec_count = what was handed over + 1."""
+    seen = trip(release, release, scenario(METADATA.model_copy(update={"count": 3})))
+    assert verdict(seen, "kexec-metadata") == "RESTORED"
+    assert prop(seen, "kexec-metadata", "kexec-count") == "3"
