@@ -164,11 +164,12 @@ def _cause_lines(causes: Iterable[Cause], full: bool = False) -> Iterator[str]:
 
 def _explain_lines(found: Explanation) -> Iterator[str]:
     yield _head(found)
-    for comparison in found.headlines:
+    for step in found.headlines:
+        comparison = step.comparison
         yield ""
         yield f"{_finding(comparison)}: {comparison.component} - {_FINDING_MEANS[comparison.finding]}"
         yield f"  what the target will do: {comparison.what_happens}"
-        yield f"  what to do about it: {comparison.advice}"
+        yield from (f"  what to do about it: {advice} ({rule})" for rule, advice in step.advice)
     stage = None
     for step in found.steps:
         if step.stage is not stage:
@@ -243,12 +244,13 @@ def _explained_json(found: Explanation) -> dict[str, Any]:
             "reads": list(step.comparison.target_formats),
             "differences": list(step.comparison.differences),
             "what_happens": step.comparison.what_happens,
-            "advice": step.comparison.advice or None,
-            "rule": step.comparison.rule or None,
+            "finding_rule": step.comparison.rule or None,
+            # the first of the lines that the text has; every other is among the reasons
+            **dict(zip(("rule", "advice"), next(iter(step.advice), (None, None)), strict=True)),
         }
         for step in found.steps
     ]
-    headlines = [c.component for c in found.headlines]
+    headlines = [s.component for s in found.headlines]
     return _checked(found, _status(found.prediction.worst)) | {"headlines": headlines, "components": components}
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from qualify.cli import style
 from qualify.cli.main import app
+from qualify.compat import RULES
 from qualify.model import Finding, Verdict
 
 
@@ -188,6 +189,66 @@ def test_explain_follows_the_target_through_its_boot() -> None:
     stages = [line for line in lines if line in ("setup", "early", "initcall", "user", "objects")]
     assert stages == ["setup", "early", "initcall", "user", "objects"]
     assert "  memfd/qual/0x1a (kho > luo > luo-session > luo-file > kho-vmalloc > memfd)" in lines
+
+
+def test_nothing_is_read_after_a_certain_panic() -> None:
+    text = run("explain", "6.19", "7.0").stdout
+    _, _, after = text.partition("FALSE ACCEPT\n")
+    assert "the target reads what the source writes" not in after
+    assert after.count("    the bytes agree; not reached: the target has panicked\n") == 5
+    reached = {c["component"]: c["reached"] for c in as_json("explain", "6.19", "7.0")["components"]}
+    assert (reached["reserve-mem"], reached["luo"]) == (True, True)
+    assert (reached["kho-test"], reached["luo-session"], reached["memfd"]) == (False, False, False)
+
+
+@pytest.mark.parametrize("scenario", ["operator-scratch-too-small", "operator-page-size-16k"])
+def test_a_panic_in_early_boot_leaves_nothing_to_read(scenario: str) -> None:
+    found = as_json("explain", "7.1", "7.1", "--scenario", scenario)
+    assert [c["component"] for c in found["components"] if c["reached"]] == ["kho"]
+    assert all("not reached: the target has panicked" in c["what_happens"] for c in found["components"][1:])
+
+
+def test_a_panic_that_may_not_happen_keeps_nothing_from_being_read() -> None:
+    """6.17.8 to 6.18: whether it panics depends on the neighbouring bytes."""
+    text = run("explain", "6.17.8", "6.18").stdout
+    assert "the target has panicked" not in text
+    assert "    the target reads what the source writes\n" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "component", "rule", "finding_rule"),
+    [
+        ("6.19", "7.0", "luo", "LUO002", "CMP001"),
+        ("6.18", "6.17.8", "kho", "KHO003", "CMP001"),
+        ("6.17.8", "6.18", "kho", "KHO002", "CMP001"),
+        ("7.0", "7.1", "kho", "KHO001", "CMP002"),
+        ("7.1", "7.2", "kho", "KHO001", "CMP003"),
+        # nothing of this component in the scenario: the finding's own advice
+        ("6.17.9+", "6.18", "kho-test", "CMP001", "CMP001"),
+    ],
+)
+def test_a_fault_has_one_rule_and_one_advice(
+    source: str, target: str, component: str, rule: str, finding_rule: str
+) -> None:
+    """In the text, in the components of the JSON and among its reasons."""
+    answer = as_json("explain", source, target)
+    (found,) = (c for c in answer["components"] if c["component"] == component)
+    assert (found["rule"], found["finding_rule"]) == (rule, finding_rule)
+    assert found["advice"] == RULES[rule].advice
+    text = run("explain", source, target).stdout
+    assert f"  what to do about it: {found['advice']} ({rule})\n" in text
+    if rule != finding_rule:
+        assert found["advice"] in [r["advice"] for r in answer["reasons"] if r["rule"] == rule]
+
+
+def test_what_the_source_does_to_itself_is_no_fault_of_a_format() -> None:
+    """Every release before 7.2 frees such a region (KHO010), whatever the other side reads."""
+    (kho,) = (
+        c
+        for c in as_json("explain", "6.17.8", "6.18", "--scenario", "reserve-mem-4g")["components"]
+        if c["component"] == "kho"
+    )
+    assert (kho["rule"], kho["finding"]) == ("KHO002", "false-accept")
 
 
 def test_explain_gives_each_rule_in_full() -> None:
