@@ -14,8 +14,9 @@ from tabulate import tabulate
 from qualify.cli.editor import EDITOR_SCHEMAS, editor_schema
 from qualify.cli.options import JsonOption, SchemaOption
 from qualify.errors import UsageError
-from qualify.schema import Format, Release, Schema, load
+from qualify.schema import Condition, Format, Release, Schema, load
 from qualify.schema.diff import Difference, diff_formats, diff_releases
+from qualify.schema.sources import facts_of
 from qualify.yamlfile import suggest
 
 __all__ = ["register"]
@@ -152,14 +153,26 @@ def _release_lines(schema: Schema, release: Release) -> Iterator[str]:
         yield "  config: " + ", ".join(f"{k}={v}" for k, v in sorted(release.config.items()))
     for name, spec in release.components.items():
         yield ""
-        yield f"{name}: writes {spec.writes or 'nothing'}, reads {', '.join(spec.reads) or 'nothing'}"
-        if spec.requires:
-            yield f"  requires {', '.join(spec.requires)}"
-        rows = [(f"on {condition.value}", reaction.value) for condition, reaction in sorted(spec.on.items())]
-        rows += [(f"trait {t}", _plain(schema.trait(release, name, t))) for t in schema.components[name].traits]
-        for key, value in rows:
-            yield f"  {key}: {value}"
-        yield f"  known by: {spec.provenance}"
+        yield f"{name}: known by {spec.provenance}"
+        rows = [(text, f"[{schema.source(release, name, fact)}]") for fact, text in _facts(schema, release, name)]
+        yield from (f"  {line}" for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines())
+
+
+def _facts(schema: Schema, release: Release, component: str) -> Iterator[tuple[str, str]]:
+    """(fact, how it reads) in the order of the schema."""
+    spec = release.components[component]
+    for fact in facts_of(spec, schema.components[component]):
+        match fact:
+            case "writes":
+                yield fact, f"writes {spec.writes or 'nothing'}"
+            case "reads":
+                yield fact, f"reads {', '.join(spec.reads) or 'nothing'}"
+            case "requires":
+                yield fact, f"requires {', '.join(spec.requires) or 'nothing'}"
+            case _ if fact in schema.components[component].traits:
+                yield fact, f"trait {fact}: {_plain(schema.trait(release, component, fact))}"
+            case _:
+                yield fact, f"on {fact}: {spec.on[Condition(fact)].value}"
 
 
 def _format_lines(schema: Schema, form: Format) -> Iterator[str]:
@@ -179,7 +192,8 @@ def _format_lines(schema: Schema, form: Format) -> Iterator[str]:
             yield f"  {kind}:"
             yield from (f"    {d.where}: {d.after}" for d in items)
     for layout in _layouts(schema, form)["layouts"].values():
-        yield f"  struct {layout['name']}, {layout['size']} bytes{', packed' if layout['packed'] else ''}:"
+        packed = ", packed" if layout["packed"] else ""
+        yield f"  struct {layout['name']}, {layout['size']} bytes{packed}: [{layout['known_by']}]"
         rows = [(m["offset"], m["type"], m["name"]) for m in layout["members"]]
         yield from (f"    {line}" for line in tabulate(rows, tablefmt="plain").splitlines())
 
@@ -196,7 +210,13 @@ def _layouts(schema: Schema, form: Format) -> dict[str, Any]:
             }
             for f in schema.flat(name)
         ]
-        found[name] = {"name": struct.name, "size": struct.size, "packed": struct.packed, "members": members}
+        found[name] = {
+            "name": struct.name,
+            "size": struct.size,
+            "packed": struct.packed,
+            "known_by": str(struct.provenance),
+            "members": members,
+        }
     return {"layouts": found}
 
 

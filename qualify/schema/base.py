@@ -27,7 +27,10 @@ class ProvenanceKind(enum.StrEnum):
 
 
 class Provenance(Frozen):
-    """Where a fact comes from. `read` must name the file and the release it was read in."""
+    """Where a fact comes from. `read` must name the file and the release it was read in, `observed` what was booted.
+
+    `file` is a file of that release's source; of what was observed, the page of this project that tells of it.
+    """
 
     kind: ProvenanceKind
     release: str = ""
@@ -36,9 +39,11 @@ class Provenance(Frozen):
     note: str = ""
 
     @model_validator(mode="after")
-    def _read_names_its_source(self) -> Provenance:
+    def _names_its_source(self) -> Provenance:
         if self.kind is ProvenanceKind.READ and not (self.release and self.file):
             raise ValueError("provenance 'read' needs both release and file")
+        if self.kind is ProvenanceKind.OBSERVED and not self.release:
+            raise ValueError("provenance 'observed' needs the release that was booted")
         return self
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from qualify.schema.inherit import Place
 from qualify.schema.known import Known
 from qualify.schema.layout import Struct, flatten, layout_problems, unresolved
 from qualify.schema.release import Component
+from qualify.schema.sources import RESERVED
 from qualify.yamlfile import Loc, shown, suggest
 
 __all__ = ["check"]
@@ -48,6 +49,9 @@ def _component(component: Component, known: Known, place: Place) -> Iterator[Pro
             text = f"'{name}' is not a property of '{component.id}'"
             yield place.problem(("contents", index), text, suggest(name, component.properties))
     for name, trait in component.traits.items():
+        if name in RESERVED:
+            text = f"a trait cannot be called '{name}': it is the name of another fact"
+            yield place.problem(("traits", name), text, "see 'sources' in docs/schema.md")
         judged = not known.blurred("components", component.id, ("traits", name))
         if judged and trait.values and trait.default not in trait.values:
             yield place.problem(("traits", name, "default"), f"default {shown(trait.default)} is not among the values")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-checks of releases: names, components, formats, traits, requirements."""
+"""Cross-checks of releases: names, components, formats, traits, requirements, sources."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qualify.schema.format import FdtNode
 from qualify.schema.inherit import Place
 from qualify.schema.known import Known
 from qualify.schema.release import Component, ComponentSpec, Release
+from qualify.schema.sources import OTHERS, facts_of
 from qualify.yamlfile import Loc, shown, suggest
 
 __all__ = ["check_releases"]
@@ -43,6 +44,7 @@ def _components(release: Release, known: Known, place: Place) -> Iterator[Proble
         yield from _formats(spec, component, known, place, at)
         yield from _traits(spec, component, known, place, at)
         yield from _requirements(spec, component, known, place, at)
+        yield from _sources(release, name, known, place)
 
 
 def _may_have(release: Release, component: str, known: Known) -> bool:
@@ -86,6 +88,19 @@ def _requirements(spec: ComponentSpec, component: Component, known: Known, place
         if name not in nodes:
             text = f"requires '{name}', which no format of '{component.id}' has"
             yield place.problem((*at, "requires", index), text, suggest(name, nodes))
+
+
+def _sources(release: Release, name: str, known: Known, place: Place) -> Iterator[Problem]:
+    spec, component = release.components[name], known.components[name]
+    facts = facts_of(spec, component)
+    for fact in spec.sources:
+        # what is not known of the release or its component may well be that fact
+        unknown = known.blurred("releases", release.label, ("components", name, "on", fact))
+        unknown = unknown or known.blurred("components", name, ("traits", fact)) or release.label in known.orphans
+        if unknown or fact in (*facts, OTHERS):
+            continue
+        text = f"sources names '{fact}', which is no fact of '{name}' in this release"
+        yield place.problem(("components", name, "sources", fact), text, suggest(fact, [*facts, OTHERS]))
 
 
 def _fdt_names(node: FdtNode) -> Iterator[str]:

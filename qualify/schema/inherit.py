@@ -136,7 +136,10 @@ def _adopted(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _over(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
-    """The child over its parent: config, components and, within those, `on` and `traits` merge; null removes."""
+    """The child over its parent: config, components and, within those, `on` and `traits` merge; null removes.
+
+    Where facts come from is said by each release for itself, and put together later (qualify/schema/sources.py).
+    """
     merged = {k: v for k, v in parent.items() if k in _PLAIN}
     merged |= {k: v for k, v in child.items() if k != "inherits"}
     merged["config"] = _merge(parent.get("config"), child.get("config"))
@@ -150,7 +153,8 @@ def _over(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
 def _spec(base: Any, own: Any) -> Any:
     if not isinstance(base, dict) or not isinstance(own, dict):
         return own
-    return base | own | {key: _merge(base.get(key), own.get(key)) for key in ("on", "traits")}
+    kept = {key: value for key, value in base.items() if key != "sources"}
+    return kept | own | {key: _merge(base.get(key), own.get(key)) for key in ("on", "traits")}
 
 
 def _merge(base: Any, own: Any) -> Any:

@@ -19,6 +19,7 @@ from qualify.schema.layout import Struct
 from qualify.schema.release import Component, Release
 from qualify.schema.salvage import salvage
 from qualify.schema.schema import Schema, by_version
+from qualify.schema.sources import with_sources
 from qualify.yamlfile import Document, Loc, read, shown, suggest, validate
 
 __all__ = ["DATA", "load"]
@@ -87,7 +88,9 @@ def load(extra: Sequence[Path] = (), data: Path | None = None) -> Schema:
     if items.problems:
         # what several releases inherit is one mistake, in the place where it was written
         raise SchemaError(sorted(set(items.problems)))
-    return Schema(known.components, known.structs, known.formats, by_version(known.releases.values()))
+    chains = {label: items.places["releases", label].entries for label in known.releases}
+    releases = (with_sources(r, chains[label], known.components) for label, r in known.releases.items())
+    return Schema(known.components, known.structs, known.formats, by_version(releases))
 
 
 def _take(document: Document, items: _Items) -> None:

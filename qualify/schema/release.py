@@ -66,11 +66,15 @@ class Reaction(enum.StrEnum):
 
 
 class TraitSpec(Frozen):
-    """A behaviour that releases differ in. `values` lists what it may be; empty means any integer."""
+    """A behaviour that releases differ in. `values` lists what it may be; empty means any integer.
+
+    `provenance` is that of the default.
+    """
 
     values: tuple[TraitValue, ...] = ()
     default: TraitValue
     text: str
+    provenance: Provenance
 
 
 class Component(Frozen):
@@ -88,10 +92,16 @@ class Component(Frozen):
     properties: dict[str, str] = PydanticField(default_factory=dict)  # property -> what it is
     traits: dict[str, TraitSpec] = PydanticField(default_factory=dict)
     text: str = ""
+    provenance: Provenance
 
 
 class ComponentSpec(Frozen):
-    """What one release does about one component. A release without the component has no entry for it."""
+    """What one release does about one component. A release without the component has no entry for it.
+
+    Its facts are `writes`, `reads`, `requires`, every condition and every trait. `sources` says where each comes from:
+    in a file those that differ from `provenance`, and under `others` all that is neither written there nor listed.
+    Once loaded it holds every fact (qualify/schema/sources.py), traits at their default included.
+    """
 
     writes: str | None = None
     reads: tuple[str, ...] = ()
@@ -99,6 +109,7 @@ class ComponentSpec(Frozen):
     on: dict[Condition, Reaction] = PydanticField(default_factory=dict)
     traits: dict[str, TraitValue] = PydanticField(default_factory=dict)
     provenance: Provenance
+    sources: dict[str, Provenance] = PydanticField(default_factory=dict)
 
 
 class Release(Frozen):

@@ -12,6 +12,7 @@ from typing import Any
 
 from qualify.errors import UsageError
 from qualify.model import Direction
+from qualify.schema.base import Provenance
 from qualify.schema.format import Format
 from qualify.schema.layout import FlatField, Struct, flatten
 from qualify.schema.release import Component, ComponentSpec, Release, TraitValue
@@ -65,6 +66,11 @@ class Schema:
         if spec is not None and name in spec.traits:
             return spec.traits[name]
         return self.components[component].traits[name].default
+
+    def source(self, release: Release, component: str, fact: str) -> Provenance:
+        """Where a fact of a component (writes, reads, requires, a condition, a trait) comes from."""
+        spec = release.components[component]
+        return spec.sources.get(fact, spec.provenance)
 
     def written(self, release: Release, component: str) -> Format | None:
         """The format that `release` writes for `component`."""

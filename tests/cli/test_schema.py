@@ -37,18 +37,34 @@ def test_every_release_is_listed_with_its_fingerprint() -> None:
 def test_a_release_is_shown_with_its_components() -> None:
     lines = run("show", "7.0").stdout.splitlines()
     assert lines[0].startswith("7.0.13 (also 7.0): LUO writes and insists on a luo-flb node")
-    assert "luo: writes luo-v1-flb, reads luo-v1-flb" in lines
-    assert "  requires liveupdate-number, luo-session, luo-flb" in lines
-    assert "  on missing: panic" in lines
-    assert "  trait finalise: at-reboot" in lines
+    facts = {line.split("  [")[0].strip() for line in lines}
+    assert {"writes luo-v1-flb", "reads luo-v1-flb", "on missing: panic", "trait finalise: at-reboot"} <= facts
+    assert "requires liveupdate-number, luo-session, luo-flb" in facts
     assert json.loads(run("show", "7.0", "--json").stdout)["components"]["luo"]["on"]["missing"] == "panic"
+
+
+def test_every_fact_of_a_release_is_shown_with_where_it_comes_from() -> None:
+    parts = [part.splitlines() for part in run("show", "6.19.11").stdout.split("\n\n")]
+    (head, *lines) = next(part for part in parts if part[0].startswith("memfd: "))
+    assert head == "memfd: known by read 6.19.11 mm/memfd_luo.c memfd_luo_preserve_folios(), memfd_luo_retrieve()"
+    shown = {text.strip(): known.rstrip("]") for text, known in (line.split("  [") for line in lines)}
+    seen = "observed 6.19.11 docs/observed.md"
+    assert shown["writes memfd-v1"] == f"{seen} What is written"
+    assert shown["trait folio-error: first-only"] == f"{seen} memfd: seals, position, size, holes"
+    assert shown["on malformed: refuse-EINVAL"].startswith("read 6.19.11 mm/memfd_luo.c")
+    plain = json.loads(run("show", "6.19.11", "--json").stdout)["components"]["memfd"]
+    facts = {"writes", "reads", "requires", *plain["on"], *load().components["memfd"].traits}
+    assert set(plain["sources"]) == facts
+    assert len(facts) == len(shown) == 10
+    assert plain["sources"]["unsealed-as"]["kind"] == "observed"
+    assert plain["sources"]["malformed"]["file"] == "mm/memfd_luo.c"
 
 
 def test_a_format_is_shown_with_its_layout() -> None:
     text = run("show", "memfd-v2").stdout
     assert "  compatible 'memfd-v2'\n" in text
     assert "  carried: size, contents, position, seals\n  not carried: holes, close-on-exec\n" in text
-    assert "  struct memfd_luo_ser, 48 bytes, packed:\n" in text
+    assert "  struct memfd_luo_ser, 48 bytes, packed: [read 7.1.13 include/linux/kho/abi/memfd.h]\n" in text
     assert "    16  u32   seals\n" in text
     assert "u64:52  pfn" in text
     layouts = json.loads(run("show", "memfd-v2", "--json").stdout)["layouts"]

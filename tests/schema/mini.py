@@ -12,12 +12,14 @@ components:
   - id: core
     title: Core
     stage: setup
+    provenance: &c {kind: inferred, note: made up}
     traits:
-      width: {values: [narrow, wide], default: wide, text: how wide}
-      depth: {default: 3, text: how deep}
+      width: {values: [narrow, wide], default: wide, text: how wide, provenance: *c}
+      depth: {default: 3, text: how deep, provenance: {kind: inferred, note: as deep as most}}
   - id: cargo
     title: Cargo
     stage: user
+    provenance: *c
     depends: [core]
     contents: [size]
     properties: {size: bytes, colour: paint}

@@ -44,14 +44,19 @@ def written(release: str) -> list[Format]:
     return [SCHEMA.format(spec.writes) for spec in specs if spec.writes]
 
 
-def read_in(release: str) -> set[tuple[str, str]]:
-    """(what, file) of every fact that claims to have been read in that release."""
+def read_in(release: str) -> set[tuple[str, str, str]]:
+    """(what, file, where) of every fact that claims to have been read in that release."""
     facts: list[tuple[str, Provenance]] = [(f"format {f.id}", f.provenance) for f in SCHEMA.formats.values()]
     facts += [(f"struct {s.id}", s.provenance) for s in SCHEMA.structs.values()]
+    for c in SCHEMA.components.values():
+        facts += [(f"component {c.id}", c.provenance), *((f"{c.id} {n}", t.provenance) for n, t in c.traits.items())]
     for r in SCHEMA.releases:
         facts.append((f"release {r.label}", r.provenance))
-        facts += [(f"{r.label} {name}", spec.provenance) for name, spec in r.components.items()]
-    return {(what, p.file) for what, p in facts if p.kind is ProvenanceKind.READ and p.release == release}
+        for name, spec in r.components.items():
+            facts += [(f"{r.label} {name}", spec.provenance)]
+            facts += [(f"{r.label} {name} {fact}", known) for fact, known in spec.sources.items()]
+    known = ProvenanceKind.READ
+    return {(what, p.file, p.where) for what, p in facts if p.kind is known and p.release == release}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -59,7 +64,15 @@ def test_files_that_facts_were_read_in_exist(release: str) -> None:
     root = folder(release) / "source"
     facts = read_in(release)
     assert facts
-    assert {(what, file) for what, file in facts if not (root / file).is_file()} == set()
+    assert {(what, file) for what, file, _ in facts if not (root / file).is_file()} == set()
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_functions_that_facts_were_read_in_are_in_those_files(release: str) -> None:
+    root = folder(release) / "source"
+    named = {(what, file, name) for what, file, where in read_in(release) for name in re.findall(r"\w+(?=\(\))", where)}
+    text = {file: (root / file).read_text(encoding="utf-8", errors="replace") for _, file, _ in named}
+    assert {(what, file, name) for what, file, name in named if f"{name}(" not in text[file]} == set()
 
 
 @pytest.mark.parametrize("release", RELEASES)
