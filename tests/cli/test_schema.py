@@ -55,7 +55,7 @@ def test_every_fact_of_a_release_is_shown_with_where_it_comes_from() -> None:
     plain = json.loads(run("show", "6.19.11", "--json").stdout)["components"]["memfd"]
     facts = {"writes", "reads", "requires", *plain["on"], *load().components["memfd"].traits}
     assert set(plain["sources"]) == facts
-    assert len(facts) == len(shown) == 10
+    assert len(facts) == len(shown) == 11
     assert plain["sources"]["unsealed-as"]["kind"] == "observed"
     assert plain["sources"]["malformed"]["file"] == "mm/memfd_luo.c"
 
@@ -73,13 +73,19 @@ def test_a_format_is_shown_with_its_layout() -> None:
 
 def test_two_releases_are_told_apart() -> None:
     assert run("diff", "6.19", "7.0").stdout == (
+        "kho\n"
+        "   trait       crash-image: handed-over -> not-handed-over\n"
         "luo\n"
         "   format      writes: luo-v1 -> luo-v1-flb\n"
         "   format      reads: luo-v1 -> luo-v1-flb\n"
         " ! node        /luo-flb: + node\n"
         "   requirement luo-flb: + required\n"
+        "luo-file\n"
+        "   reaction    no-handler: file-missing -> open-fails\n"
         "luo-flb\n"
         "   component   luo-flb: + luo-flb-v1\n"
+        "memfd\n"
+        "   trait       folio-error: first-only -> any\n"
         "! marks what changes the bytes themselves\n"
     )
 
