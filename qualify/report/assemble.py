@@ -22,6 +22,8 @@ from qualify.report.data import (
     ScenarioRow,
     Totals,
 )
+from qualify.report.impact import with_impact
+from qualify.schema.sidebyside import Part
 
 __all__ = ["SHOWN_FINDINGS", "assemble"]
 
@@ -45,6 +47,7 @@ def assemble(
     directions: Mapping[Pair, Direction],
     cells: Iterable[CellRow],
     comparisons: Mapping[Pair, Sequence[Comparison]],
+    layouts: Mapping[Comparison, tuple[Part, ...]] | None = None,
 ) -> ReportData:
     """Everything a report shows. `cells` holds every planned cell, those never run with status MISSING."""
     rows = _with_same(list(cells))
@@ -68,6 +71,7 @@ def assemble(
         for target in labels
         if (source, target) in by_pair
     )
+    planned = {(p.source, p.target): comparisons.get((p.source, p.target), ()) for p in pairs}
     return ReportData(
         title=title,
         generated=generated,
@@ -76,7 +80,7 @@ def assemble(
         releases=tuple(releases),
         scenarios=tuple(sorted(scenarios, key=lambda s: s.id != BASELINE)),
         pairs=pairs,
-        findings=_findings({pair: comparisons.get(pair, ()) for pair in ((p.source, p.target) for p in pairs)}),
+        findings=with_impact(_findings(planned, layouts or {}), pairs),
         disagreements=_disagreements(rows),
         totals=_totals(rows, pairs),
     )
@@ -88,7 +92,9 @@ def _with_same(rows: list[CellRow]) -> list[CellRow]:
     return [replace(c, same_verdict=same.get((c.source, c.scenario, c.backend), c.same_verdict)) for c in rows]
 
 
-def _findings(comparisons: Mapping[Pair, Sequence[Comparison]]) -> tuple[FindingGroup, ...]:
+def _findings(
+    comparisons: Mapping[Pair, Sequence[Comparison]], layouts: Mapping[Comparison, tuple[Part, ...]]
+) -> tuple[FindingGroup, ...]:
     grouped: dict[Comparison, list[Pair]] = {}
     for pair, found in comparisons.items():
         for comparison in found:
@@ -103,9 +109,10 @@ def _findings(comparisons: Mapping[Pair, Sequence[Comparison]]) -> tuple[Finding
             target_formats=c.target_formats,
             differences=c.differences,
             what_happens=c.what_happens,
-            advice=c.advice,
+            advice=((c.rule, c.advice),) if c.advice else (),
             pairs=tuple(pairs),
             reached=c.reached,
+            layout=layouts.get(c, ()),
         )
         for c, pairs in grouped.items()
     ]
@@ -125,6 +132,7 @@ def _disagreements(rows: Iterable[CellRow]) -> tuple[DisagreementGroup, ...]:
 def _totals(rows: Sequence[CellRow], pairs: Sequence[PairRow]) -> Totals:
     status = Counter(row.status for row in rows)
     heads = Counter(p.headline.verdict for p in pairs if p.headline is not None and p.headline.verdict is not None)
+    deepest = Counter((w.verdict, w.excused) for p in pairs if (w := p.worst_cell) is not None and w.verdict)
     broken = Counter(f"{r.status}: {r.detail}" for r in rows if r.status in (Status.ERROR, Status.TIMEOUT))
     return Totals(
         cells=len(rows),
@@ -139,5 +147,6 @@ def _totals(rows: Sequence[CellRow], pairs: Sequence[PairRow]) -> Totals:
         vague=sum(is_vague(row.predicted_verdicts) for row in rows),
         stale=sum(row.stale for row in rows),
         verdicts=tuple((verdict, heads[verdict]) for verdict in Verdict if heads[verdict]),
+        worst=tuple((v, own, deepest[v, own]) for v in Verdict for own in (True, False) if deepest[v, own]),
         failures=tuple(broken.most_common(_FAILURES)),
     )

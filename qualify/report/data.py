@@ -19,6 +19,7 @@ from qualify.model import (
     Verdict,
     worst,
 )
+from qualify.schema.sidebyside import Part
 
 __all__ = [
     "BASELINE",
@@ -35,10 +36,10 @@ __all__ = [
 ]
 
 BASELINE = "baseline"
+"""The scenario that a pair is known by; see DESIGN, `check` without --scenario."""
 
 # tags of scenarios that say nothing of the pair itself: somebody makes a mistake, or configures the target otherwise
 UNUSUAL_TAGS = frozenset({"operator"})
-"""The scenario that a pair is known by; see DESIGN, `check` without --scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,26 @@ class CellRow:
         """The prediction set, worst first, each verdict once."""
         return tuple(dict.fromkeys(a.verdict for a in self.predicted))
 
+    @property
+    def same_as_itself(self) -> bool:
+        """Whether the source does no better to itself: the change of kernel adds nothing."""
+        if self.verdict is None or self.same_verdict is None:
+            return False
+        return self.verdict.severity <= self.same_verdict.severity
+
+    @property
+    def excused(self) -> bool:
+        """Something happened, and it is the same as itself. What came back whole needs no excuse."""
+        return self.same_as_itself and self.verdict not in (Verdict.RESTORED, Verdict.UNSUPPORTED)
+
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
     """One difference between what releases write and read, with every pair that it concerns.
 
     Not `reached`: the target refuses the whole handover before it gets there. Shown with the pair, not on top.
+    `verdicts`: what becomes of the cells that it is blamed for, worst first, and of how many. `advice`: (rule, what to
+    do) of the faults that those cells name; the finding's general advice where none does. `layout`: byte by byte.
     """
 
     finding: Finding
@@ -126,9 +141,11 @@ class FindingGroup:
     target_formats: tuple[str, ...]
     differences: tuple[str, ...]
     what_happens: str
-    advice: str
+    advice: tuple[tuple[str, str], ...]
     pairs: tuple[tuple[str, str], ...]
     reached: bool = True
+    verdicts: tuple[tuple[Verdict, int], ...] = ()
+    layout: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +163,7 @@ class DisagreementGroup:
 class PairRow:
     """One square of the grid. `cells` has one row per scenario and backend, `baseline` first.
 
-    `unusual` names the scenarios that do not count for `worst_cell`: see UNUSUAL_TAGS.
+    `unusual` names the scenarios that count neither for `worst_cell` nor for `added_cell`: see UNUSUAL_TAGS.
     """
 
     source: str
@@ -156,18 +173,22 @@ class PairRow:
     unusual: frozenset[str] = frozenset()
 
     @property
-    def worst_cell(self) -> CellRow | None:
-        """The worst cell of the usual scenarios, between two releases only of those worse than source to source.
+    def usual(self) -> tuple[CellRow, ...]:
+        """The cells that say something of the pair; all of them where every scenario is unusual."""
+        return tuple(c for c in self.cells if c.scenario not in self.unusual) or self.cells
 
-        What a kernel does to itself says nothing of the pair. A cell never measured hides nothing; where no cell is
-        worse, it is the headline.
+    @property
+    def worst_cell(self) -> CellRow | None:
+        """The worst of the usual scenarios; of equally bad ones one that source to source does better.
+
+        A cell never measured hides nothing: it counts as better than any that was.
         """
-        usual = [c for c in self.cells if c.scenario not in self.unusual] or list(self.cells)
-        if self.direction is not Direction.SAME:
-            usual = [c for c in usual if _worse_than_same(c)]
-            if not usual:
-                return self.headline
-        return max(usual, key=lambda c: -1 if c.verdict is None else c.verdict.severity, default=None)
+        return max(self.usual, key=lambda c: (_rank(c), not c.same_as_itself), default=None)
+
+    @property
+    def added_cell(self) -> CellRow | None:
+        """The worst of what only the change of kernel does: of the usual cells that end worse than source to source."""
+        return max((c for c in self.usual if c.verdict and not c.same_as_itself), key=_rank, default=None)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -231,6 +252,7 @@ class Totals:
     disagreements: int
     vague: int  # prediction sets of more than two verdicts
     verdicts: tuple[tuple[Verdict, int], ...]  # of pairs, by headline
+    worst: tuple[tuple[Verdict, bool, int], ...]  # of pairs, by worst cell; True: excused, see CellRow.excused
     stale: int = 0  # results of another version of schema, scenario or tool
     failures: tuple[tuple[str, int], ...] = ()  # what broke the harness most often, and how often
 
@@ -250,6 +272,27 @@ class ReportData:
     disagreements: tuple[DisagreementGroup, ...]
     totals: Totals
 
+    @property
+    def usual_scenarios(self) -> int:
+        """How many scenarios count for the worst of a pair; all where every one is unusual."""
+        return sum(not UNUSUAL_TAGS & {*s.tags} for s in self.scenarios) or len(self.scenarios)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether the matrix plans it; without it a pair is known by its worst cell."""
+        return any(p.baseline is not None for p in self.pairs)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest cell was measured."""
+        return min((p.oldest for p in self.pairs if p.oldest is not None), default=None)
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Every kind of evidence that a cell rests on, weakest first."""
+        kinds = {c.evidence for p in self.pairs for c in p.cells}
+        return tuple(e for e in Evidence if e in kinds)
+
     def pair(self, source: str, target: str) -> PairRow | None:
         """The square of that pair; None when the matrix does not plan it."""
         return next((p for p in self.pairs if (p.source, p.target) == (source, target)), None)
@@ -261,9 +304,3 @@ class ReportData:
 
 def _rank(cell: CellRow) -> int:
     return -1 if cell.verdict is None else cell.verdict.severity
-
-
-def _worse_than_same(cell: CellRow) -> bool:
-    if cell.verdict is None or cell.same_verdict is None:
-        return True
-    return cell.verdict.severity > cell.same_verdict.severity

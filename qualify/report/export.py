@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from qualify.model import Alternative, Consequence, Reason, Status, Verdict
-from qualify.report.data import CellRow, FindingGroup, ObjectRow, PairRow, ReportData
-from qualify.report.wording import CONSEQUENCES, MEANINGS, STALE, STATUSES, SYMBOLS, state
+from qualify.report.data import UNUSUAL_TAGS, CellRow, FindingGroup, ObjectRow, PairRow, ReportData
+from qualify.report.wording import CONSEQUENCES, MEANINGS, STALE, STATUSES, SYMBOLS, WORDS, state
+from qualify.schema.sidebyside import Line
 
 __all__ = ["as_dict", "packed"]
 
@@ -23,9 +24,20 @@ def as_dict(data: ReportData) -> dict[str, Any]:
         "schema_digest": data.schema_digest,
         "releases": [asdict(r) for r in data.releases],
         "scenarios": [asdict(s) for s in data.scenarios],
-        "totals": asdict(data.totals) | {"verdicts": {v.value: n for v, n in data.totals.verdicts}},
+        "totals": asdict(data.totals)
+        | {
+            "verdicts": {v.value: n for v, n in data.totals.verdicts},
+            "worst": [{"verdict": v.value, "same_as_itself": own, "pairs": n} for v, own, n in data.totals.worst],
+        },
         "disagreements": [asdict(d) for d in data.disagreements],
-        "findings": [asdict(f) for f in data.findings],
+        "findings": [
+            asdict(f)
+            | {
+                "advice": [{"rule": rule, "advice": advice} for rule, advice in f.advice],
+                "verdicts": {v.value: n for v, n in f.verdicts},
+            }
+            for f in data.findings
+        ],
         "pairs": [_pair(p) for p in data.pairs],
     }
 
@@ -37,6 +49,8 @@ def _pair(pair: PairRow) -> dict[str, Any]:
         "direction": pair.direction.value,
         "baseline": None if pair.baseline is None else state(pair.baseline).value,
         "verdict": None if pair.verdict is None else pair.verdict.value,
+        "worst": _named(pair.worst_cell),
+        "worst_beyond_same": _named(pair.added_cell),
         "evidence": None if pair.evidence is None else pair.evidence.value,
         "oldest": None if pair.oldest is None else pair.oldest.isoformat(),
         "consequences": [c.value for c in pair.consequences],
@@ -46,6 +60,13 @@ def _pair(pair: PairRow) -> dict[str, Any]:
         "errors": pair.count(Status.ERROR) + pair.count(Status.TIMEOUT),
         "cells": [_cell(c) for c in pair.cells],
     }
+
+
+def _named(cell: CellRow | None) -> dict[str, Any] | None:
+    """A cell of the usual scenarios by name."""
+    if cell is None:
+        return None
+    return {"scenario": cell.scenario, "verdict": state(cell).value, "same_as_itself": cell.same_as_itself}
 
 
 def _cell(cell: CellRow) -> dict[str, Any]:
@@ -112,10 +133,10 @@ class _Packer:
             for p in self.data.pairs
         ]
         return {
-            "now": int(self.data.generated.timestamp()),
             "releases": list(labels),
-            "scenarios": [[s.id, s.title, s.purpose, list(s.tags)] for s in self.data.scenarios],
-            "states": {k.value: [SYMBOLS[k], MEANINGS[k]] for k in (*Verdict, *STATUSES)},
+            "aliases": {alias: labels[r.label] for r in self.data.releases for alias in r.aliases},
+            "scenarios": [[s.id, s.title, s.purpose, int(not UNUSUAL_TAGS & {*s.tags})] for s in self.data.scenarios],
+            "states": {k.value: [SYMBOLS[k], MEANINGS[k], WORDS[k]] for k in (*Verdict, *STATUSES)},
             "consequences": {k.value: list(v) for k, v in CONSEQUENCES.items()},
             "stale": STALE,
             "findings": [_finding(f) for f in self.data.findings],
@@ -207,12 +228,20 @@ def _stamp(cell: CellRow) -> int:
 def _finding(f: FindingGroup) -> list[Any]:
     return [
         f.finding.value,
-        f.rule,
         f.component,
         f.source_format,
         list(f.target_formats),
         list(f.differences),
         f.what_happens,
-        f.advice,
+        [list(a) for a in f.advice],
         int(f.reached),
+        [v.value for v, _ in f.verdicts],
+        [[part.title, int(part.note), [_line(line) for line in part.lines]] for part in f.layout],
     ]
+
+
+def _line(line: Line) -> list[Any]:
+    """[name, written, read], and where somebody knows its place [offset, size] of both, 0 for none."""
+    plain = [line.name, line.written, line.read]
+    spans = [list(span) if span else 0 for span in (line.written_span, line.read_span)]
+    return [*plain, *spans] if any(spans) else plain

@@ -14,15 +14,19 @@ from markupsafe import Markup
 
 from qualify.model import Direction, Finding, Status, Verdict
 from qualify.report.assemble import SHOWN_FINDINGS
-from qualify.report.data import ReportData
+from qualify.report.data import PairRow, ReportData
 from qualify.report.export import packed
+from qualify.report.squares import Role, bands
 from qualify.report.wording import (
     CONSEQUENCES,
     FINDINGS,
     MEANINGS,
     STATUSES,
     SYMBOLS,
-    age,
+    WORDS,
+    brief,
+    in_runs,
+    moment,
     pairs_in_words,
     plural,
     stale_results,
@@ -31,16 +35,29 @@ from qualify.report.wording import (
 
 __all__ = ["render"]
 
-_SCRIPTS = ("unpack.js", "panel.js", "page.js")
+_STYLES = ("style.css", "grid.css", "panel.css", "print.css")
+_SCRIPTS = ("unpack.js", "bytes.js", "panel.js", "page.js")
 
 _STATES: tuple[Verdict | Status, ...] = (*reversed(Verdict), *STATUSES)
 
 #: Opened when the page opens; the rest is for those who look for it.
 _OPEN = frozenset({Finding.FALSE_ACCEPT})
 
+_NAMED_DISAGREEMENTS = 6
+"""Disagreements that are spelt out above the grid; the rest folds, so that the grid stays in sight."""
+
+# for the eye only: a screen reader still hears the full word
+_HIDDEN = Markup("position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);")
+
+# Widths in pixels: the row labels, and what a square needs for its full words, its short words and its signs.
+_LABELS, _FULL, _SHORT, _SIGN = 60, 103, 72, 24
+
 
 def render(data: ReportData) -> str:
     """The whole page as one string."""
+    numbered = list(enumerate(data.findings))
+    count = len(data.releases)
+    occurring = _occurring(data)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -48,16 +65,33 @@ def render(data: ReportData) -> str:
             data=data,
             grid={(p.source, p.target): (n, p) for n, p in enumerate(data.pairs)},
             labels=[r.label for r in data.releases],
-            findings=[(f, *FINDINGS[f], data.groups(f), f in _OPEN) for f in SHOWN_FINDINGS],
-            legend=[(k.value, SYMBOLS[k], MEANINGS[k]) for k in _STATES],
+            findings=[
+                (f, *FINDINGS[f], [(n, g) for n, g in numbered if g.finding is f and g.reached], f in _OPEN)
+                for f in SHOWN_FINDINGS
+            ],
+            named=_NAMED_DISAGREEMENTS,
+            hidden=_HIDDEN,
+            legend=[(k.value, SYMBOLS[k], WORDS[k], MEANINGS[k]) for k in _STATES if k in {*Verdict, *occurring}],
+            occurring=[(k.value, SYMBOLS[k], MEANINGS[k]) for k in occurring],
             consequences=[(k.value, *v) for k, v in CONSEQUENCES.items()],
-            directions=list(Direction),
-            missing=Status.MISSING,
+            directions=[d for d in Direction if any(p.direction is d for p in data.pairs)],
+            # the page decides by its own width how much of a square's words it shows
+            short_below=_LABELS + count * _FULL,
+            signs_below=_LABELS + count * _SHORT,
+            scroll_below=_LABELS + count * _SIGN,
+            widest=_LABELS + count * 2 * _FULL,
             payload=_embedded(packed(data)),
-            style=_asset("style.css"),
+            styles=[_asset(name) for name in _STYLES],
             scripts=[_asset(name) for name in _SCRIPTS],
         )
     )
+
+
+def _occurring(data: ReportData) -> list[Verdict | Status]:
+    """The states that some cell or square shows; the filters offer no others."""
+    cells = {state(c) for p in data.pairs for c in p.cells}
+    squares = {state(b.cell) for p in data.pairs for b in bands(p)}
+    return [k for k in _STATES if k in cells | squares]
 
 
 @functools.cache
@@ -70,17 +104,31 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plural": plural, "symbol": SYMBOLS.__getitem__, "breakable": _breakable}
+    environment.filters |= {
+        "plural": plural,
+        "symbol": SYMBOLS.__getitem__,
+        "short": WORDS.__getitem__,
+        "breakable": _breakable,
+        "brief": brief,
+        "moment": moment,
+    }
     environment.globals |= {
-        "age": age,
+        "bands": bands,
         "blocks": pairs_in_words,
         "fragment": _fragment,
-        "letter": {k: v[0] for k, v in CONSEQUENCES.items()},
+        "in_runs": in_runs,
         "meaning": {k: v[1] for k, v in CONSEQUENCES.items()},
         "stale": stale_results,
+        "Finding": Finding,
+        "Role": Role,
         "state": state,
+        "unmeasured": _unmeasured,
     }
     return environment
+
+
+def _unmeasured(pair: PairRow) -> int:
+    return sum(pair.count(status) for status in STATUSES)
 
 
 def _embedded(value: Any) -> Markup:

@@ -7,13 +7,15 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from qualify.compat import compare
+from qualify.compat import Comparison, compare
+from qualify.compat.meeting import meet
 from qualify.engine import load_current
 from qualify.matrix import Cell, Selection
 from qualify.model import Consequence, Prediction, Status, worst
 from qualify.report.assemble import assemble
 from qualify.report.data import CellRow, ObjectRow, ReleaseRow, ReportData, ScenarioRow
 from qualify.schema import Release, Schema
+from qualify.schema.sidebyside import Part, side_by_side
 from qualify.store import StoredObject, StoredResult, load_latest, load_logs, load_objects, load_predictions
 from qualify.store.history import load_unstable
 
@@ -27,6 +29,7 @@ def load_report(
     reader = _Reader(session, selection, schema)
     releases = {r.label: r for r in selection.releases}
     pairs = {(p.source, p.target): p for p in selection.pairs}
+    comparisons = {(s, t): compare(schema, releases[s], releases[t]) for s, t in pairs}
     return assemble(
         title=selection.matrix.title,
         generated=generated,
@@ -36,8 +39,18 @@ def load_report(
         scenarios=[ScenarioRow(s.id, s.title, s.purpose, s.tags) for s in selection.scenarios],
         directions={key: pair.direction for key, pair in pairs.items()},
         cells=[reader.cell(cell) for cell in selection.cells],
-        comparisons={(s, t): compare(schema, releases[s], releases[t]) for s, t in pairs},
+        comparisons=comparisons,
+        layouts={c: _layout(schema, c, releases[t].page_size) for (_, t), found in comparisons.items() for c in found},
     )
+
+
+def _layout(schema: Schema, found: Comparison, page_size: int) -> tuple[Part, ...]:
+    """Byte by byte, where one side writes and the other reads."""
+    if found.source_format is None or not found.target_formats:
+        return ()
+    written, reads = schema.format(found.source_format), [schema.format(name) for name in found.target_formats]
+    read = meet(schema, found.component, written, reads).read
+    return side_by_side(schema, written, read, page_size) if read is not None else ()
 
 
 def _release(schema: Schema, release: Release) -> ReleaseRow:

@@ -8,35 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tabulate import SEPARATING_LINE, tabulate
 
-from qualify.model import Evidence, Finding, Status, Verdict
-from qualify.report.data import UNUSUAL_TAGS, CellRow, FindingGroup, PairRow, ReportData
+from qualify.model import Finding, Status, Verdict
+from qualify.report.data import CellRow, FindingGroup, PairRow, ReportData
 from qualify.report.wording import (
     CONSEQUENCES,
     FINDINGS,
     MEANINGS,
     STATUSES,
-    age,
+    WORDS,
+    moment,
     pairs_in_words,
     plural,
     stale_results,
     state,
 )
 
-__all__ = ["WORDS", "render"]
-
-#: What stands in a square: at most five letters, capitals where state is gone. The legend gives the full word.
-WORDS: dict[Verdict | Status, str] = {
-    Verdict.RESTORED: "ok",
-    Verdict.DEGRADED: "degr",
-    Verdict.REFUSED: "refus",
-    Verdict.LOST: "LOST",
-    Verdict.PANIC: "PANIC",
-    Verdict.CORRUPT: "CORR",
-    Verdict.UNSUPPORTED: "-",
-    Status.ERROR: "error",
-    Status.TIMEOUT: "time",
-    Status.MISSING: "?",
-}
+__all__ = ["render"]
 
 _COLOURS: dict[Verdict | Status, str] = {
     Verdict.RESTORED: "32",
@@ -50,6 +37,8 @@ _COLOURS: dict[Verdict | Status, str] = {
     Status.TIMEOUT: "7",
     Status.MISSING: "7",
 }
+
+_Show = Callable[[PairRow], list[tuple[CellRow, str]]]
 
 _CELL = 7
 _LABEL = 10
@@ -65,15 +54,11 @@ def render(data: ReportData, *, colour: bool = False, width: int = 120) -> str:
         parts.append(_hung(_failures(data), width))
     columns = max(1, (width - _LABEL) // (_CELL + _GAP))
     if data.pairs:
-        parts += _grids(data, "baseline", lambda p: p.baseline, colour, columns)
-        if len(data.scenarios) > 1:
-            parts += _grids(
-                data,
-                f"worst of {_usual(data)} usual scenarios",
-                _worst,
-                colour,
-                columns,
-            )
+        several = len(data.scenarios) > 1
+        if data.has_baseline:
+            parts += _grids(data, "baseline", _baseline if several else _alone, colour, columns)
+        if several or not data.has_baseline:
+            parts += _grids(data, _hung(_worst_title(data), width), _worst, colour, columns)
         parts.append(_legend(data, colour, width))
         parts += _findings(data, width)
     return "\n\n".join(parts)
@@ -86,9 +71,8 @@ def _head(data: ReportData) -> str:
     counts += [
         f"{n:,} {word}" for n, word in ((t.errors, "error"), (t.timeouts, "timeout"), (t.missing, "missing")) if n
     ]
-    kinds = {c.evidence for p in data.pairs for c in p.cells if c.evidence is not None}
-    evidence = ", ".join(e.value for e in Evidence if e in kinds) or "none"
-    oldest = age(min((p.oldest for p in data.pairs if p.oldest is not None), default=None), data.generated)
+    evidence = ", ".join(e.value for e in data.evidence) or "none"
+    oldest = moment(data.oldest)
     return (
         f"{data.title}: what becomes of preserved state when SOURCE (down) kexecs into TARGET (across)\n"
         f"{plural(len(data.pairs), 'pair')}, {plural(len(data.scenarios), 'scenario')}, "
@@ -117,16 +101,14 @@ def _failures(data: ReportData) -> str:
     return "\n".join(["Not measured; says nothing about the kernels:", *lines])
 
 
-def _grids(
-    data: ReportData, title: str, pick: Callable[[PairRow], CellRow | None], colour: bool, columns: int
-) -> Iterator[str]:
+def _grids(data: ReportData, title: str, show: _Show, colour: bool, columns: int) -> Iterator[str]:
     """One grid, in several pieces when the terminal is too narrow for all targets."""
     labels = [r.label for r in data.releases]
     by_pair = {(p.source, p.target): p for p in data.pairs}
     for start in range(0, len(labels), columns):
         targets = labels[start : start + columns]
         rows = [
-            [_wrap(source, _LABEL), *(_square(by_pair.get((source, target)), pick, colour) for target in targets)]
+            [_wrap(source, _LABEL), *(_square(by_pair.get((source, target)), show, colour) for target in targets)]
             for source in labels
         ]
         heads = ["source \\\ntarget →", *(_wrap(target, _CELL) for target in targets)]
@@ -135,40 +117,74 @@ def _grids(
         yield f"{title}\n{_trimmed(grid)}"
 
 
-def _square(pair: PairRow | None, pick: Callable[[PairRow], CellRow | None], colour: bool) -> str:
-    if pair is None:
-        return ""
-    cell = pick(pair)
-    if cell is None:
-        return ""
+def _square(pair: PairRow | None, show: _Show, colour: bool) -> str:
+    """A line per cell that `show` picks, each a word and its marks."""
+    return "\n".join(_word(cell, marks, colour) for cell, marks in show(pair)) if pair is not None else ""
+
+
+def _word(cell: CellRow, marks: str, colour: bool) -> str:
     shown = state(cell)
     word = WORDS[shown]
-    marks = ("!" if cell.agrees is False else "") + ("~" if cell.unstable else "") + ("*" if cell.consequences else "")
-    marks = marks[: _CELL - len(word)]
-    return _paint(word, shown, colour) + marks
+    marks += ("!" if cell.agrees is False else "") + ("~" if cell.unstable else "") + ("*" if cell.consequences else "")
+    return _paint(word, shown, colour) + marks[: _CELL - len(word)]
+
+
+def _alone(pair: PairRow) -> list[tuple[CellRow, str]]:
+    return [(pair.baseline, "")] if pair.baseline is not None else []
+
+
+def _baseline(pair: PairRow) -> list[tuple[CellRow, str]]:
+    """The baseline, marked where the second grid has something worse: a good word never hides a bad cell."""
+    return [(cell, "↓" if _deeper(pair.worst_cell, cell) else "") for cell, _ in _alone(pair)]
+
+
+def _deeper(one: CellRow | None, other: CellRow) -> bool:
+    if one is None or one.verdict is None or other.verdict is None:
+        return False
+    return one.verdict.severity > other.verdict.severity
+
+
+def _worst(pair: PairRow) -> list[tuple[CellRow, str]]:
+    """The worst cell; below it the worst that only this pair does, where source to source does no better than that."""
+    cell, added = pair.worst_cell, pair.added_cell
+    if cell is None:
+        return []
+    if not cell.excused:
+        return [(cell, "")]
+    return [(cell, "="), *([(added, "")] if added is not None else [])]
+
+
+def _worst_title(data: ReportData) -> str:
+    usual = data.usual_scenarios
+    left = len(data.scenarios) - usual
+    out = f" ({left} left out: operator mistakes and differently configured targets)" if left else ""
+    same = "\n= same as itself, no worse than source → source; a second line is the worst that only this pair does"
+    excused = any(p.worst_cell is not None and p.worst_cell.excused for p in data.pairs)
+    return f"worst of {plural(usual, 'usual scenario')}{out}{same if excused else ''}"
 
 
 def _paint(word: str, shown: Verdict | Status, colour: bool) -> str:
     return f"\x1b[{_COLOURS[shown]}m{word}\x1b[0m" if colour else word
 
 
-def _usual(data: ReportData) -> int:
-    return sum(not UNUSUAL_TAGS & {*s.tags} for s in data.scenarios) or len(data.scenarios)
-
-
-def _worst(pair: PairRow) -> CellRow | None:
-    """The worst cell. One that was never measured hides nothing, but is named in the heading."""
-    return pair.worst_cell
-
-
 def _legend(data: ReportData, colour: bool, width: int) -> str:
-    shown = {state(c) for p in data.pairs for c in (p.baseline, _worst(p)) if c is not None}
+    several = len(data.scenarios) > 1 or not data.has_baseline
+    squares = [*map(_baseline, data.pairs), *map(_worst, data.pairs)] if several else [*map(_alone, data.pairs)]
+    shown = {state(cell) for square in squares for cell, _ in square}
+    marks = {mark for square in squares for _, mark in square}
     lines = []
     for key in (*Verdict, *STATUSES):
         if key in shown:
             text = MEANINGS[key]
             word = f"{WORDS[key]:<6}"
             lines.append(f"  {_paint(word, key, colour)}  {key.value}: {text}")
+    if "=" in marks:
+        lines.append(
+            "  =       same as itself: no worse than source → source, the kernel does that to itself; "
+            "below it the worst that only this pair does"
+        )
+    if "↓" in marks:
+        lines.append("  ↓       another usual scenario ends worse: see the grid of the worst")
     found = list(dict.fromkeys(k for p in data.pairs for k in p.consequences))
     if found:
         lines.append("  *       with consequences: " + ", ".join(f"{k} ({CONSEQUENCES[k][1]})" for k in found))
@@ -191,7 +207,8 @@ def _findings(data: ReportData, width: int) -> Iterator[str]:
 
 def _finding(data: ReportData, group: FindingGroup) -> str:
     strings = f"{group.source_format or 'nothing'} → {', '.join(group.target_formats) or 'nothing'}"
-    return f"  {group.component} ({strings}): {group.what_happens} [{_pairs(data, group.pairs)}]"
+    worst = f"{group.verdicts[0][0]}, " if group.verdicts else ""
+    return f"  {worst}{group.component} ({strings}): {group.what_happens} [{_pairs(data, group.pairs)}]"
 
 
 def _pairs(data: ReportData, pairs: Sequence[tuple[str, str]]) -> str:

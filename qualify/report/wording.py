@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 from qualify.model import Consequence, Finding, Status, Verdict
 from qualify.report.data import CellRow
@@ -16,7 +16,10 @@ __all__ = [
     "STALE",
     "STATUSES",
     "SYMBOLS",
-    "age",
+    "WORDS",
+    "brief",
+    "in_runs",
+    "moment",
     "pairs_in_words",
     "plural",
     "stale_results",
@@ -34,6 +37,20 @@ SYMBOLS: dict[Verdict | Status, str] = {
     Verdict.UNSUPPORTED: "–",
     Status.ERROR: "!",
     Status.TIMEOUT: "…",
+    Status.MISSING: "?",
+}
+
+#: What stands in a narrow square: at most five letters, capitals where state is gone. The legend gives the full word.
+WORDS: dict[Verdict | Status, str] = {
+    Verdict.RESTORED: "ok",
+    Verdict.DEGRADED: "degr",
+    Verdict.REFUSED: "refus",
+    Verdict.LOST: "LOST",
+    Verdict.PANIC: "PANIC",
+    Verdict.CORRUPT: "CORR",
+    Verdict.UNSUPPORTED: "-",
+    Status.ERROR: "error",
+    Status.TIMEOUT: "time",
     Status.MISSING: "?",
 }
 
@@ -98,18 +115,28 @@ def stale_results(count: int) -> str:
     return f"{plural(count, 'result')} {'was' if count == 1 else 'were'} {STALE}"
 
 
-def age(created: datetime | None, now: datetime) -> str:
-    """``3 d``; '' when nothing was measured. A date in the future (a wrong clock) counts as just now."""
-    if created is None:
-        return ""
-    passed = max(now - created, timedelta())
-    if passed < timedelta(minutes=1):
-        return "now"
-    if passed < timedelta(hours=1):
-        return f"{passed // timedelta(minutes=1)} min"
-    if passed < timedelta(days=2):
-        return f"{passed // timedelta(hours=1)} h"
-    return f"{passed.days} d"
+def moment(at: datetime | None) -> str:
+    """``2026-12-01 12:00 UTC``; '' for None. A report is read later than it is made: it names dates, not ages."""
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def brief(text: str) -> str:
+    """What the target does in one clause, for a list of one line each."""
+    for end in (": ", "; "):
+        text = text.partition(end)[0]
+    return text.removeprefix("the target ")
+
+
+def in_runs(labels: Iterable[str], order: Sequence[str]) -> str:
+    """``a, c … f``: three and more neighbours in `order` as first … last."""
+    rank = {label: n for n, label in enumerate(order)}
+    runs: list[list[str]] = []
+    for label in labels:
+        if runs and rank.get(label, -1) == rank.get(runs[-1][-1], -3) + 1:
+            runs[-1].append(label)
+        else:
+            runs.append([label])
+    return ", ".join(f"{run[0]} … {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def pairs_in_words(

@@ -20,6 +20,7 @@ from qualify.model import (
     Verdict,
 )
 from qualify.report import CellRow, ObjectRow, ReleaseRow, ReportData, ScenarioRow, assemble
+from qualify.schema.sidebyside import Line, Part
 
 NOW = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
 DIGEST = "3f9ac01d" * 8
@@ -40,6 +41,8 @@ RELEASES: tuple[tuple[str, int, bool], ...] = (
     ("7.3.4", 3, True),
 )
 
+ALIASES: dict[str, tuple[str, ...]] = {"6.18.15": ("6.18",), "7.0.13": ("7.0",)}
+
 SCENARIOS: tuple[ScenarioRow, ...] = (
     ScenarioRow("memfd-dense", "One dense memfd", "The plain case of a session with one file.", ("luo", "memfd")),
     ScenarioRow("baseline", "What a host would hand over", "One reserve_mem region and one LUO session.", ("core",)),
@@ -50,6 +53,8 @@ SCENARIOS: tuple[ScenarioRow, ...] = (
     ),
 )
 
+# what every kernel before the last family does to itself
+OWN_FAULT = "regions-37"
 
 Judged = tuple[Verdict, tuple[Consequence, ...], str]
 
@@ -60,6 +65,8 @@ def judge_pair(s: tuple[str, int, bool], t: tuple[str, int, bool], scenario: str
         return Verdict.UNSUPPORTED, (), "The source has nothing of this kind to hand over."
     if max(s[1], t[1]) > 1 and s[1] != t[1]:
         return Verdict.LOST, (Consequence.WARNED,), "Gone without a word: reserve_mem answers exactly as a cold boot."
+    if scenario == OWN_FAULT and max(s[1], t[1]) < 3:
+        return Verdict.CORRUPT, (), "The kernel frees the region, whoever preserved it."
     if s[1] == 0 and t[1] == 1:
         return Verdict.RESTORED, (Consequence.SPURIOUS_RESERVATION,), "Came back with every property equal."
     if s[1] == 1 and t[1] == 0:
@@ -126,7 +133,9 @@ def cell(s: tuple[str, int, bool], t: tuple[str, int, bool], scenario: str, at: 
         objects=objects(scenario, judged),
         reasons=(
             Reason("KHO002", "kho", f"{s[0]} → {t[0]}: {why}", "Load the target with kho=off and drain the host."),
-        ),
+        )
+        if s is not t and verdict not in (Verdict.RESTORED, Verdict.UNSUPPORTED)
+        else (),
         log=("KHO: found kexec handover data.",),
     )
 
@@ -163,6 +172,21 @@ def compare_pair(s: tuple[str, int, bool], t: tuple[str, int, bool]) -> tuple[Co
     return (Comparison("kho", Finding.AGREE, "kho-v1", ("kho-v1",), (), "Goes on.", ""),)
 
 
+LAYOUT = (
+    Part("What the reader compares", (Line("string", "'kho-v1'", "'kho-v1'"),)),
+    Part("Memory map", (Line("bitmap", "32,768 bits", "4,096 bits", (0, 4096), (0, 512)),)),
+    Part(
+        "struct khoser_mem_chunk_hdr",
+        (
+            Line("next", "phys", "phys", (0, 8), (0, 8)),
+            Line("num_elms", "u32", "u32", (8, 4), (12, 4)),
+            Line("(whole)", "", "", (0, 12), (0, 16)),
+        ),
+    ),
+    Part("Known from", (Line("format", "kho-v1-b4096", "kho-v1-b512"),), note=True),
+)
+
+
 def directions() -> dict[tuple[str, str], Direction]:
     return {
         (s[0], t[0]): Direction.SAME if i == j else Direction.UPGRADE if i < j else Direction.ROLLBACK
@@ -184,11 +208,14 @@ def build(
         generated=NOW,
         tool_version="0.1.0",
         schema_digest=DIGEST,
-        releases=[ReleaseRow(r[0], r[0].partition("-")[0], (), "x86-64", 4096, (), "read") for r in chosen],
+        releases=[
+            ReleaseRow(r[0], r[0].partition("-")[0], ALIASES.get(r[0], ()), "x86-64", 4096, (), "read") for r in chosen
+        ],
         scenarios=scenarios,
         directions=directions(),
         cells=cells,
         comparisons={(s[0], t[0]): compare_pair(s, t) for s in chosen for t in chosen},
+        layouts={compare_pair(s, t)[0]: LAYOUT for s in chosen for t in chosen if (s[1], t[1]) == (1, 0)},
     )
 
 

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from qualify.compat import Comparison
-from qualify.model import Consequence, Direction, Evidence, Finding, Status, Verdict
-from qualify.report import CellRow, PairRow, ReportData, assemble
+from qualify.model import Consequence, Direction, Evidence, Finding, Reason, Status, Verdict
+from qualify.report import CellRow, FindingGroup, PairRow, ReleaseRow, ReportData, ScenarioRow, assemble
+from qualify.report.squares import Band, Role, bands
 from qualify.report.wording import state
 from tests.report.sample import NOW, RELEASES, SCENARIOS, build, directions
 
@@ -136,14 +137,126 @@ def test_what_no_target_gets_to_meet_stays_with_its_pair() -> None:
     assert not data.groups(Finding.TRUE_REFUSAL)
 
 
-def test_the_worst_cell_is_about_the_pair() -> None:
-    """Neither an operator's mistake nor what the source does to itself counts against a pair."""
-    fine = row("baseline", Verdict.RESTORED)
-    itself = replace(row("own-fault", Verdict.CORRUPT), same_verdict=Verdict.CORRUPT)
-    mistake = replace(row("mistake", Verdict.PANIC), same_verdict=Verdict.RESTORED)
-    pair = replace(square(fine, itself, mistake), direction=Direction.UPGRADE, unusual=frozenset({"mistake"}))
-    assert pair.worst_cell == fine
-    real = replace(row("real", Verdict.LOST), same_verdict=Verdict.RESTORED)
-    worse = replace(square(fine, itself, real), direction=Direction.UPGRADE)
-    assert worse.worst_cell == real
-    assert replace(worse, direction=Direction.SAME).worst_cell == itself
+def kept(scenario: str, verdict: Verdict, same: Verdict | None) -> CellRow:
+    return replace(row(scenario, verdict), same_verdict=same)
+
+
+def test_the_worst_is_the_worst_whoever_is_to_blame() -> None:
+    """What the source does to itself as well is shown all the same, and told apart; a mistake does not count."""
+    fine = kept("baseline", Verdict.RESTORED, Verdict.RESTORED)
+    itself = kept("own-fault", Verdict.CORRUPT, Verdict.CORRUPT)
+    mistake = kept("mistake", Verdict.PANIC, Verdict.RESTORED)
+    pair = replace(square(fine, itself, mistake), unusual=frozenset({"mistake"}))
+    assert (pair.worst_cell, pair.added_cell) == (itself, None)
+    assert itself.same_as_itself
+    real = kept("real", Verdict.LOST, Verdict.RESTORED)
+    assert (square(fine, itself, real).worst_cell, square(fine, itself, real).added_cell) == (itself, real)
+    same = replace(square(fine, itself), direction=Direction.SAME)
+    assert (same.worst_cell, same.added_cell) == (itself, None)
+
+
+def test_of_equally_bad_cells_the_one_that_the_pair_adds_is_named() -> None:
+    itself, added = kept("x", Verdict.CORRUPT, Verdict.CORRUPT), kept("y", Verdict.CORRUPT, Verdict.RESTORED)
+    for pair in (square(itself, added), square(added, itself)):
+        assert pair.worst_cell == pair.added_cell == added
+
+
+def test_without_source_to_source_nothing_is_excused() -> None:
+    alone = kept("x", Verdict.CORRUPT, None)
+    assert not alone.same_as_itself
+    assert square(alone).added_cell == alone
+    assert not row("x", None).same_as_itself
+
+
+def test_a_square_holds_its_worst_verdict_and_no_verdict_twice() -> None:
+    fine = kept("baseline", Verdict.RESTORED, Verdict.RESTORED)
+    itself = kept("own-fault", Verdict.CORRUPT, Verdict.CORRUPT)
+    real = kept("real", Verdict.LOST, Verdict.RESTORED)
+    assert bands(square(fine, itself, real)) == (
+        Band(Role.BASELINE, fine),
+        Band(Role.WORST, real),
+        Band(Role.ITSELF, itself),
+    )
+    assert bands(square(fine)) == (Band(Role.BASELINE, fine),)
+    assert bands(square(replace(real, scenario="baseline"), real)) == (
+        Band(Role.BASELINE, replace(real, scenario="baseline")),
+    )
+    assert [b.role for b in bands(square(row("baseline", None), itself))] == [Role.BASELINE, Role.ITSELF]
+    assert bands(square()) == (Band(Role.BASELINE, None),)
+
+
+@pytest.mark.parametrize("accidents", [True, False])
+def test_no_square_of_a_matrix_looks_better_than_its_cells(accidents: bool) -> None:
+    for pair in build(accidents=accidents).pairs:
+        shown = [b.cell.verdict for b in bands(pair) if b.cell is not None]
+        assert pair.verdict in shown
+        assert len(set(shown)) == len(shown)
+
+
+def test_totals_count_the_worst_and_who_is_to_blame(data: ReportData) -> None:
+    worst = {(verdict, own): count for verdict, own, count in data.totals.worst}
+    assert sum(worst.values()) == len(data.pairs)
+    assert worst[Verdict.CORRUPT, False] == 10
+    assert worst[Verdict.CORRUPT, True] == 2 * 2 + 2 * 5 + 5 * 5 + 3 * 3  # wherever a region arrives at all
+
+
+# --- what a finding does --------------------------------------------------------------------------------------------
+
+
+def blamed(scenario: str, verdict: Verdict, *reasons: Reason, same: Verdict = Verdict.RESTORED) -> CellRow:
+    return replace(kept(scenario, verdict, same), reasons=reasons)
+
+
+KHO, RSV = Reason("KHO003", "kho", "m", "avoid"), Reason("RSV001", "reserve-mem", "m", "move")
+SRC, TST = Reason("SRC001", "kho", "m", "none"), Reason("TST001", "kho-test", "m", "it is a test")
+
+
+def impact(*cells: CellRow, itself: tuple[CellRow, ...] = (), more: tuple[Comparison, ...] = ()) -> FindingGroup:
+    found = Comparison("kho", Finding.FALSE_ACCEPT, "v1", ("v1",), (), "Reads.", "general", "CMP001")
+    data = assemble(
+        title="t",
+        generated=NOW,
+        tool_version="0",
+        schema_digest="0",
+        releases=[ReleaseRow("a"), ReleaseRow("b")],
+        scenarios=[ScenarioRow(c.scenario, tags=("operator",) * (c.scenario == "mistake")) for c in cells],
+        directions={("a", "b"): Direction.UPGRADE, ("a", "a"): Direction.SAME},
+        cells=[*cells, *(replace(c, target="a") for c in itself)],
+        comparisons={("a", "b"): (found, *more)},
+    )
+    return next(g for g in data.findings if g.component == "kho")
+
+
+def test_a_finding_knows_its_verdicts_and_the_advice_of_its_own_rule() -> None:
+    group = impact(
+        blamed("x", Verdict.CORRUPT, KHO, RSV),
+        blamed("y", Verdict.CORRUPT, KHO, SRC),
+        blamed("z", Verdict.LOST, KHO),
+        blamed("fine", Verdict.RESTORED, KHO),
+        blamed("other", Verdict.PANIC, RSV),
+        blamed("mistake", Verdict.PANIC, KHO),
+    )
+    assert group.verdicts == ((Verdict.CORRUPT, 2), (Verdict.LOST, 1))
+    assert group.advice == (("KHO003", "avoid"),)
+
+
+def test_a_finding_is_not_blamed_for_what_the_source_does_to_itself() -> None:
+    group = impact(
+        blamed("x", Verdict.CORRUPT, KHO, same=Verdict.CORRUPT),
+        blamed("y", Verdict.LOST, KHO),
+        itself=(blamed("y", Verdict.RESTORED, KHO),),
+    )
+    assert group.verdicts == ()
+    assert group.advice == (("CMP001", "general"),)
+
+
+def test_where_two_findings_meet_neither_is_blamed() -> None:
+    test = Comparison("kho-test", Finding.FALSE_ACCEPT, "t1", ("t1",), (), "Reads.", "general", "CMP001")
+    group = impact(blamed("x", Verdict.PANIC, KHO, TST), blamed("y", Verdict.LOST, KHO), more=(test,))
+    assert group.verdicts == ((Verdict.LOST, 1),)
+
+
+def test_a_side_effect_is_no_advice() -> None:
+    rare = Reason("KHO012", "kho", "m", "rare")
+    cells = [blamed(f"c{n}", Verdict.LOST, KHO, *([rare] if n == 0 else [])) for n in range(3)]
+    assert impact(*cells).advice == (("KHO003", "avoid"),)

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from qualify.compat import Comparison
-from qualify.model import Finding, Reason
+from qualify.model import Evidence, Finding, Reason, Verdict
 from qualify.report import CellRow, ReleaseRow, ReportData, ScenarioRow, assemble
 from qualify.report.html import render
 from tests.report.sample import DIGEST, NOW, RELEASES, SCENARIOS, build, cell, directions, with_stale
@@ -86,14 +86,102 @@ def test_the_grid_is_a_table_with_scoped_headers(page: str) -> None:
 
 
 def test_a_missing_cell_is_never_green(page: str) -> None:
-    (square,) = re.findall(r'<td class="sq (v-[A-Z]+)[^>]*><a href="#6\.16\.12→7\.3\.4"', page)
-    assert square == "v-MISSING"
+    (first, rest) = stripes(page, "6.16.12", "7.3.4")
+    assert "v-MISSING" in first
+    assert "v-LOST" in rest
+
+
+def stripes(page: str, source: str, target: str) -> list[str]:
+    """The bands of a square, as they stand in the page."""
+    (square,) = re.findall(rf'<a href="#{re.escape(source)}→{re.escape(target)}">(.*?)</a>', page, re.DOTALL)
+    return [f'<span class="band{part}' for part in square.split('<span class="band')[1:]]
+
+
+def test_a_square_shows_baseline_and_worst_with_equal_honesty(page: str) -> None:
+    """The worst is in the square, with its own colour, and says whether the source does that to itself."""
+    baseline, itself = stripes(page, "6.18.15", "6.19.8")
+    assert baseline.startswith('<span class="band v-RESTORED"')
+    assert itself.startswith('<span class="band v-CORRUPT hollow"')
+    assert "same as itself" in itself
+    baseline, itself = stripes(page, "7.1.3", "7.1.13-nomemfd")
+    assert baseline.startswith('<span class="band v-REFUSED"')
+    assert itself.startswith('<span class="band v-CORRUPT hollow"')
+    (only,) = stripes(page, "6.18.15", "6.17.8")
+    assert 'v-CORRUPT"' in only
+
+
+def test_the_verdict_of_source_to_source_stands_beside(page: str) -> None:
+    (only,) = stripes(page, "6.18.15", "6.17.8")
+    assert "source to source RESTORED" in only
+    baseline, _ = stripes(page, "6.18.15", "6.19.8")
+    assert "source to source" not in baseline
+
+
+def test_a_pair_with_a_corrupt_cell_never_looks_fine(page: str) -> None:
+    for pair in build().pairs:
+        if pair.verdict is Verdict.CORRUPT:
+            assert any("v-CORRUPT" in band for band in stripes(page, pair.source, pair.target))
+
+
+def test_ages_do_not_freeze(page: str) -> None:
+    """What was now when the page was made is not now when it is read."""
+    text = " ".join(" ".join(Outline(page).text).split())
+    assert "oldest 2026-11-20 12:00 UTC" in text
+    assert not re.search(r"\b(now|\d+ (min|h|d))\b", text)
+
+
+def test_without_a_baseline_nothing_is_called_one() -> None:
+    page = " ".join(Outline(render(build(releases=6, scenarios=(SCENARIOS[0],), accidents=False))).text)
+    text = " ".join(page.split())
+    assert "Worst of 1 scenario ✗ CORRUPT 4" in text
+    assert "the matrix plans no baseline" in text
+    assert "Baseline" not in text
+
+
+def test_mixed_evidence_shows_in_every_square() -> None:
+    data = build(releases=2, scenarios=SCENARIOS[:2], accidents=False)
+    assert 'title="weakest evidence' not in render(data)
+    cells = [c for p in data.pairs for c in p.cells]
+    cells = [replace(c, evidence=Evidence.VM if c.target == "6.17.8" else c.evidence) for c in cells]
+    text = render(rebuilt(data, cells))
+    assert text.count('title="weakest evidence: vm"') == text.count('title="weakest evidence: simulated"') == 2
+
+
+def test_false_accepts_carry_a_verdict_in_one_line_each(page: str) -> None:
+    (lines,) = re.findall(r'<ul class="lines">(.*?)</ul>', page, re.DOTALL)
+    text = " ".join(" ".join(Outline(lines).text).split())
+    assert text == (
+        "✗ CORRUPT kho Pages beyond 16 MiB of each 128 MiB window are not reserved and get overwritten. "
+        "6.17.13 … 7.0.13 → 6.16.12, 6.17.8"
+    )
+    (card,) = re.findall(r'<article id="finding-0".*?</article>', page, re.DOTALL)
+    assert "CORRUPT" in card
+    assert "Load the target with kho=off and drain the host." in card
+    assert '<a href="#finding-0"' in lines
+
+
+def test_one_advice_for_all_is_said_once() -> None:
+    found = Comparison("kho", Finding.TRUE_REFUSAL, "v1", ("v2",), (), "Boots cold.", "Drain.", "CMP002")
+    data = build(releases=2, scenarios=SCENARIOS[:2], accidents=False)
+    cells = [replace(c, reasons=()) for p in data.pairs for c in p.cells]
+    pairs = [(p.source, p.target) for p in data.pairs]
+    both = {pairs[1]: (found,), pairs[2]: (replace(found, source_format="v3"),)}
+    assert render(rebuilt(data, cells, both)).count("<b>What to do:</b> Drain.") == 1
+
+
+def test_many_disagreements_leave_the_grid_in_sight() -> None:
+    data = build(releases=6, scenarios=SCENARIOS[:20], accidents=False)
+    cells = [replace(c, agrees=False) if c.scenario != "baseline" else c for p in data.pairs for c in p.cells]
+    text = render(rebuilt(data, cells))
+    box = text[text.index('<div class="box bad"') : text.index("<table")]
+    shown, folded = box.split("<details>")
+    assert shown.count("<li>") - shown.count('<li class="') == 6
+    assert f"<summary>{len(rebuilt(data, cells).disagreements) - 6} more</summary>" in folded
 
 
 def test_findings_stand_above_the_grid_and_disagreements_first(page: str) -> None:
-    places = [
-        page.index(text) for text in ("disagree in 1 cell", "False accepts", "Over-strict", "True refusals", "<table")
-    ]
+    texts = ("disagree in 1 cell", "over-strict", "true refusals", "False accepts", "<table", "Findings in detail")
+    places = [page.index(text) for text in texts]
     assert places == sorted(places)
 
 
@@ -175,7 +263,7 @@ def hostile_page() -> str:
 def test_hostile_names_stay_text() -> None:
     page = hostile_page()
     outline = Outline(page)
-    assert len(outline.named("script")) == 4
+    assert len(outline.named("script")) == 5
     assert not outline.named("img")
     assert not [a for _, attributes in outline.elements for a in attributes if a.startswith("on")]
     assert "<!--" not in page

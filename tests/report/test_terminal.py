@@ -9,10 +9,11 @@ import re
 import pytest
 
 from qualify.model import Status, Verdict
-from qualify.report import ReportData
+from qualify.report import ReportData, ScenarioRow
 from qualify.report.export import as_dict
-from qualify.report.terminal import WORDS, render
-from tests.report.sample import RELEASES, build, with_stale
+from qualify.report.terminal import render
+from qualify.report.wording import WORDS
+from tests.report.sample import RELEASES, SCENARIOS, build, with_stale
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,50 @@ def test_a_narrow_terminal_gets_several_pieces(data: ReportData, width: int) -> 
 
 def test_words_of_a_row(data: ReportData) -> None:
     text = render(data)
-    assert grid_row(text, "6.19.11") == [*["CORR"] * 2, "LOST*", "LOST*", "ok", "ok", "PANIC", *["LOST*"] * 5]
+    expected = [*["CORR"] * 2, "LOST↓*", "LOST↓*", "ok↓", "ok↓", "PANIC↓", *["LOST*"] * 5]
+    assert grid_row(text, "6.19.11") == expected
     assert grid_row(text, "6.16.12")[-1] == "?"
     assert grid_row(text, "7.3.4")[0] == "time"
     assert grid_row(text, "7.2.13", grid=1)[-1] == "degr!"
+
+
+def test_the_worst_grid_never_hides_what_the_source_does_to_itself(data: ReportData) -> None:
+    """`ok` stands for pairs without anything worse; what source to source does as well is shown, and marked."""
+    lines = render(data).splitlines()
+    start = lines.index("worst of 40 usual scenarios")
+    assert lines[start + 1].startswith("= same as itself, no worse than source → source")
+    assert grid_row("\n".join(lines[start:]), "6.18.15")[2:5] == ["CORR=", "CORR=", "CORR="]
+    row = next(n for n, line in enumerate(lines) if n > start and line.startswith("6.19.11"))
+    # below it what only the update does
+    assert lines[row + 1].split() == ["LOST*", "LOST*", "PANIC"]
+    legend = "\n".join(lines[lines.index("legend") :])
+    assert "\n  =       same as itself: " in legend
+    assert "\n  ↓       another usual scenario ends worse" in legend
+    for label, _, _ in RELEASES:
+        for target, word in zip(
+            RELEASES, grid_row("\n".join(lines[start:]), label.removesuffix("nomemfd")), strict=True
+        ):
+            pair = data.pair(label, target[0])
+            assert pair is not None
+            assert (word.rstrip("=!~*") == "ok") == (pair.verdict is Verdict.RESTORED)
+
+
+def test_the_heading_says_what_usual_leaves_out() -> None:
+    scenarios = (*SCENARIOS[:2], ScenarioRow("mistake", "", "", ("operator",)))
+    text = " ".join(render(build(scenarios=scenarios)).split())
+    left_out = "(1 left out: operator mistakes and differently configured targets)"
+    assert f"worst of 2 usual scenarios {left_out} = same as itself" in text
+
+
+def test_without_a_baseline_there_is_only_the_worst() -> None:
+    text = render(build(releases=6, scenarios=(SCENARIOS[0],), accidents=False))
+    assert "\nbaseline\n" not in text
+    assert "worst of 1 usual scenario\n" in text
+    assert grid_row(text, "6.19.11") == [*["CORR"] * 2, "LOST*", "LOST*", "ok", "ok"]
+
+
+def test_it_names_dates_and_no_ages(data: ReportData) -> None:
+    assert "evidence: simulated, oldest 2026-11-20 12:00 UTC" in render(data)
 
 
 def test_every_word_shown_is_in_the_legend(data: ReportData) -> None:
@@ -122,5 +163,13 @@ def test_json_says_the_same(data: ReportData) -> None:
     assert pair["cells"][0]["predicted"] == ["CORRUPT", "RESTORED"]
     missing = next(p for p in plain["pairs"] if (p["source"], p["target"]) == ("6.16.12", "7.3.4"))
     assert (missing["baseline"], missing["missing"]) == ("MISSING", 1)
+    kept = next(p for p in plain["pairs"] if (p["source"], p["target"]) == ("6.18.15", "6.19.8"))
+    assert kept["worst"] == {"scenario": "regions-37", "verdict": "CORRUPT", "same_as_itself": True}
+    assert kept["worst_beyond_same"] is None
+    assert {"verdict": "CORRUPT", "same_as_itself": True, "pairs": 48} in plain["totals"]["worst"]
+    (accept,) = (f for f in plain["findings"] if f["finding"] == "false-accept")
+    assert accept["verdicts"] == {"CORRUPT": 382}
+    assert accept["advice"] == [{"rule": "KHO002", "advice": "Load the target with kho=off and drain the host."}]
+    assert accept["layout"][1]["lines"][0]["read_span"] == [0, 512]
     assert plain["totals"]["disagreements"] == 1
     assert plain["disagreements"][0]["observed"] == "DEGRADED"

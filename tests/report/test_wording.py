@@ -3,30 +3,56 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 import pytest
 
 from qualify.model import Consequence, Finding, Status, Verdict
-from qualify.report.wording import CONSEQUENCES, FINDINGS, MEANINGS, STATUSES, SYMBOLS, age, pairs_in_words, plural
+from qualify.report.wording import (
+    CONSEQUENCES,
+    FINDINGS,
+    MEANINGS,
+    STATUSES,
+    SYMBOLS,
+    WORDS,
+    brief,
+    in_runs,
+    moment,
+    pairs_in_words,
+    plural,
+)
 from tests.report.sample import NOW
 
 
+def test_a_moment_is_a_date_in_utc() -> None:
+    """A report is read later than it is made: an age in it would be wrong by then."""
+    assert moment(NOW) == "2026-12-01 12:00 UTC"
+    assert moment(NOW.astimezone(timezone(timedelta(hours=9)))) == "2026-12-01 12:00 UTC"
+    assert moment(None) == ""
+
+
 @pytest.mark.parametrize(
-    ("passed", "text"),
+    ("text", "short"),
     [
-        (timedelta(seconds=59), "now"),
-        (timedelta(minutes=1), "1 min"),
-        (timedelta(minutes=59, seconds=59), "59 min"),
-        (timedelta(hours=47), "47 h"),
-        (timedelta(days=2), "2 d"),
-        (timedelta(days=400), "400 d"),
-        (timedelta(days=-1), "now"),
+        (
+            "the target reads 512 of 4096 bytes of every bitmap: blocks behind",
+            "reads 512 of 4096 bytes of every bitmap",
+        ),
+        ("the target accepts; where a check happens to fail it panics", "accepts"),
+        ("Cold boot.", "Cold boot."),
+        ("", ""),
     ],
 )
-def test_age(passed: timedelta, text: str) -> None:
-    assert age(NOW - passed, NOW) == text
-    assert age(None, NOW) == ""
+def test_the_first_clause_says_it_in_short(text: str, short: str) -> None:
+    assert brief(text) == short
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [("abc", "a … c"), ("ab", "a, b"), ("acde", "a, c … e"), ("eab", "e, a, b"), ("", ""), ("xyab", "x, y, a, b")],
+)
+def test_neighbours_become_runs(labels: str, text: str) -> None:
+    assert in_runs(labels, "abcdef") == text
 
 
 def test_a_rectangle_of_pairs_is_one_block() -> None:
@@ -45,7 +71,7 @@ def test_blocks_cover_exactly_the_pairs() -> None:
 
 def test_every_word_has_a_sign_and_a_meaning() -> None:
     shown = {*Verdict, *Status} - {Status.DONE}
-    assert set(SYMBOLS) == set(MEANINGS) == shown
+    assert set(SYMBOLS) == set(MEANINGS) == set(WORDS) == shown
     assert set(STATUSES) == set(Status) - {Status.DONE}
     assert len(set(SYMBOLS.values())) == len(SYMBOLS)
     assert set(CONSEQUENCES) == set(Consequence)

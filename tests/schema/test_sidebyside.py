@@ -71,7 +71,9 @@ def test_tables_with_their_room() -> None:
 def test_it_says_how_the_two_sides_are_known() -> None:
     known = parts("kho-test-v1-inline", "kho-test-v1-vmalloc")["Known from"]
     assert known.note
-    assert lines(known)["source"].written == "read, 6.17.8, lib/test_kho.c, kho_test_save_data(), kho_test_restore_data()"
+    assert (
+        lines(known)["source"].written == "read, 6.17.8, lib/test_kho.c, kho_test_save_data(), kho_test_restore_data()"
+    )
 
 
 @pytest.mark.parametrize("form", SCHEMA.formats.values(), ids=lambda f: f.id)

@@ -33,40 +33,52 @@ const Q = (() => {
     return {rule, component, message, advice};
   };
 
+  const order = ["MISSING", "TIMEOUT", "ERROR", "UNSUPPORTED", "RESTORED", "DEGRADED", "REFUSED", "LOST", "PANIC", "CORRUPT"];
+  const severity = (state) => order.indexOf(state);
+
+  const scenarios = new Map(raw.scenarios.map(([id, title, purpose, usual]) => [id, {id, title, purpose, usual: !!usual}]));
+
   const cell = (scenario, n, created) => {
-    const f = raw.cells[n];
+    const f = raw.cells[n], state = text(f[1]), same = text(f[8]);
     return {
-      scenario, created, backend: text(f[0]), state: text(f[1]), evidence: text(f[2]), consequences: texts(f[3]),
+      scenario, created, state, same, backend: text(f[0]), evidence: text(f[2]), consequences: texts(f[3]),
+      usual: scenarios.get(scenario).usual,
+      // as CellRow.same_as_itself in qualify/report/data.py
+      itself: !!same && severity(state) > severity("ERROR") && severity(state) <= severity(same),
       predicted: f[4].map(([verdict, condition, extra]) => (
         {verdict: text(verdict), condition: text(condition), consequences: texts(extra)})),
-      agrees: f[5] < 0 ? null : !!f[5], unstable: !!f[6], shared: !!f[7], same: text(f[8]), detail: text(f[9]),
+      agrees: f[5] < 0 ? null : !!f[5], unstable: !!f[6], shared: !!f[7], detail: text(f[9]),
       objects: () => objects(f[10], f[11]), reasons: f[12].map(reason), log: texts(f[13]), stale: !!f[14],
     };
   };
 
-  const pairs = raw.pairs.map(([source, target, direction, findings, cells], index) => ({
+  const findings = raw.findings.map(([finding, component, writes, reads, differences, happens, advice, reached, verdicts, layout]) => ({
+    finding, component, writes, reads, differences, happens, reached, verdicts,
+    advice: advice.map(([rule, what]) => ({rule, what})),
+    layout: layout.map(([title, note, lines]) => ({
+      title, note: !!note, lines: lines.map(([name, written, read, mine, theirs]) => ({name, written, read, mine: mine || null, theirs: theirs || null})),
+    })),
+  }));
+
+  const pairs = raw.pairs.map(([source, target, direction, found, cells], index) => ({
     index, direction, source: raw.releases[source], target: raw.releases[target],
-    findings: findings.map((n) => {
-      const [finding, rule, component, writes, reads, differences, happens, advice, reached] = raw.findings[n];
-      return {finding, rule, component, writes, reads, differences, happens, advice, reached};
-    }),
+    findings: found.map((n) => findings[n]), numbers: new Set(found),
     cells() {
-      const found = [];
-      for (let i = 0; i < cells.length; i += 3) found.push(cell(raw.scenarios[cells[i]][0], cells[i + 1], cells[i + 2]));
-      return found;
+      const all = [];
+      for (let i = 0; i < cells.length; i += 3) all.push(cell(raw.scenarios[cells[i]][0], cells[i + 1], cells[i + 2]));
+      return all;
     },
   }));
 
-  const scenarios = new Map(raw.scenarios.map(([id, title, purpose, tags]) => [id, {id, title, purpose, tags}]));
-  const order = ["MISSING", "TIMEOUT", "ERROR", "UNSUPPORTED", "RESTORED", "DEGRADED", "REFUSED", "LOST", "PANIC", "CORRUPT"];
-  const severity = (state) => order.indexOf(state);
-  const age = (created) => {
-    if (!created) return "";
-    const s = Math.max(raw.now - created, 0);
-    if (s < 60) return "now";
-    if (s < 3600) return `${Math.floor(s / 60)} min`;
-    return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+  const worstFirst = (a, b) => severity(b.state) - severity(a.state) || a.itself - b.itself;
+
+  // Ages are worked out when somebody looks, and never stand without their date; '' when the viewer's clock is behind.
+  const ago = (created) => {
+    const s = Date.now() / 1000 - created;
+    if (!created || s < 0) return "";
+    if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+    return s < 172800 ? `${Math.floor(s / 3600)} h ago` : `${Math.floor(s / 86400)} d ago`;
   };
   const date = (created) => created ? new Date(created * 1000).toISOString().slice(0, 16).replace("T", " ") + " UTC" : "";
-  return {pairs, scenarios, states: raw.states, marks: raw.consequences, stale: raw.stale, severity, age, date};
+  return {pairs, scenarios, releases: raw.releases, aliases: raw.aliases, states: raw.states, marks: raw.consequences, stale: raw.stale, severity, worstFirst, ago, date};
 })();
