@@ -75,7 +75,7 @@ def test_the_heading_says_what_usual_leaves_out() -> None:
     scenarios = (*SCENARIOS[:2], ScenarioRow("mistake", "", "", ("operator",)))
     text = " ".join(render(build(scenarios=scenarios)).split())
     left_out = "(1 left out: operator mistakes and differently configured targets)"
-    assert f"worst of 2 usual scenarios {left_out} = same as itself" in text
+    assert f"worst of 2 usual scenarios {left_out} ---" in text
 
 
 def test_without_a_baseline_there_is_only_the_worst() -> None:
