@@ -30,6 +30,7 @@ def load_report(
     releases = {r.label: r for r in selection.releases}
     pairs = {(p.source, p.target): p for p in selection.pairs}
     comparisons = {(s, t): compare(schema, releases[s], releases[t]) for s, t in pairs}
+    targets = {c: target for (_, target), found in comparisons.items() for c in found}
     return assemble(
         title=selection.matrix.title,
         generated=generated,
@@ -40,7 +41,7 @@ def load_report(
         directions={key: pair.direction for key, pair in pairs.items()},
         cells=[reader.cell(cell) for cell in selection.cells],
         comparisons=comparisons,
-        layouts={c: _layout(schema, c, releases[t].page_size) for (_, t), found in comparisons.items() for c in found},
+        layouts={c: _layout(schema, c, releases[t].page_size) for c, t in targets.items()},
     )
 
 

@@ -76,6 +76,7 @@ const Q = (() => {
   const ago = (created) => {
     const s = Date.now() / 1000 - created;
     if (!created || s < 0) return "";
+    if (s < 60) return "just now";
     if (s < 3600) return `${Math.floor(s / 60)} min ago`;
     return s < 172800 ? `${Math.floor(s / 3600)} h ago` : `${Math.floor(s / 86400)} d ago`;
   };
