@@ -11,7 +11,7 @@ from qualify.gate.result import Demand
 from qualify.matrix import Matrix, load_matrix, select_pairs, select_releases
 from qualify.matrix.model import PairRule
 from qualify.scenario import Scenario
-from qualify.schema import Schema
+from qualify.schema import Schema, suggest_release
 from qualify.yamlfile import Loc, suggest
 
 __all__ = ["demands"]
@@ -52,9 +52,8 @@ def _pairs(
         try:
             found.append(schema.release(str(label)).label)
         except UsageError:
-            known = (name for r in schema.releases for name in (r.label, *r.aliases))
-            message = f"there is no release '{label}'"
-            problems.append(policy.document.problem((*at, key), message, suggest(str(label), known)))
+            message, hint = f"there is no release '{label}'", suggest_release(str(label), schema.releases)
+            problems.append(policy.document.problem((*at, key), message, hint))
     if len(found) == 2:
         yield found[0], found[1]
 

@@ -12,7 +12,7 @@ from qualify.matrix.model import Matrix, PairRule
 from qualify.matrix.pairs import Pair, select_pairs
 from qualify.matrix.releases import select_releases
 from qualify.scenario import Scenario
-from qualify.schema import Release, Schema
+from qualify.schema import Release, Schema, suggest_release
 from qualify.yamlfile import suggest
 
 __all__ = ["Cell", "Selection", "plan_cells", "select"]
@@ -101,8 +101,8 @@ def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
         try:
             release = schema.release(label)
         except UsageError:
-            known = (name for r in schema.releases for name in (r.label, *r.aliases))
-            yield matrix.document.problem(loc, f"there is no release '{label}'", suggest(label, known))
+            hint = suggest_release(label, schema.releases)
+            yield matrix.document.problem(loc, f"there is no release '{label}'", hint)
             continue
         if release not in chosen:
             hint = "add it there, or leave 'releases' out: a list of pairs needs none"

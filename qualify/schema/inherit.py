@@ -13,6 +13,7 @@ from qualify.yamlfile import Document, Loc, suggest
 __all__ = ["Entry", "Place", "inherit"]
 
 _PLAIN = ("arch", "page_size", "endian", "max_page_order")
+_INHERITED = (*_PLAIN, "config", "components")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Place:
     entries: tuple[Entry, ...]
 
     def owner(self, loc: Loc) -> Entry:
-        """The entry that wrote `loc`: the nearest of those that hold most of it."""
+        """The entry that wrote `loc`: the nearest of those that hold most of it. What is not inherited is its own."""
+        if loc and loc[0] not in _INHERITED:
+            return self.entries[0]
         return max(self.entries, key=lambda entry: entry.depth(loc))
 
     def origin(self, loc: Loc) -> tuple[Document, Loc]:

@@ -82,7 +82,8 @@ def _take(document: Document, items: _Items) -> None:
         hint = f"expected one of the keys {', '.join(_LISTS)}, or a release with a label"
         items.problems.append(document.problem((), "is not a schema file", hint))
         return
-    if "label" in data:
+    # Without its label (misspelt, or forgotten) it is still a release, and no list of things.
+    if "label" in data or ("version" in data and not _LISTS.keys() & data.keys()):
         items.releases.append(Entry(document, (), data))
         return
     for kind, entries in data.items():
