@@ -9,6 +9,7 @@ QualifyError                    exit status 4 unless a subclass says otherwise
 │   ├── PolicyError
 │   └── UsageError              2: an unknown name, a flag that does not fit
 ├── StoreError                  2: a database that cannot be used as it is
+│   └── NoDatabaseError         2: there is none yet; a gate takes it for missing evidence
 ├── WireError                   bytes that a decoder refuses; never reaches the user as a traceback
 │   ├── TruncatedError          a structure runs past the end of what holds it
 │   ├── PointerError            a physical address outside RAM, or misaligned
@@ -20,7 +21,9 @@ QualifyError                    exit status 4 unless a subclass says otherwise
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 __all__ = [
     "CountError",
@@ -29,9 +32,11 @@ __all__ = [
     "HarnessError",
     "InputError",
     "MatrixError",
+    "NoDatabaseError",
     "PointerError",
     "PolicyError",
     "Problem",
+    "Problems",
     "QualifyError",
     "ScenarioError",
     "SchemaError",
@@ -40,6 +45,8 @@ __all__ = [
     "UsageError",
     "WireError",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +82,30 @@ class InputError(QualifyError):
         super().__init__("\n".join(str(p).removeprefix(": ") for p in self.problems))
 
 
+class Problems:
+    """Mistakes gathered over several steps, so that they are told in one go and not one per attempt."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Note some, each once."""
+        self.found += [p for p in dict.fromkeys(problems) if p not in self.found]
+
+    def take(self, step: Callable[[], T]) -> T | None:
+        """What a step gives; None when its input is wrong, which is noted."""
+        try:
+            return step()
+        except InputError as error:
+            self.add(error.problems)
+            return None
+
+    def check(self) -> None:
+        """InputError with everything that was noted, if anything was."""
+        if self.found:
+            raise InputError(self.found)
+
+
 class SchemaError(InputError):
     """The serialization schema does not load."""
 
@@ -99,6 +130,10 @@ class StoreError(QualifyError):
     """A database that is not ours, is newer than this tool, or is damaged."""
 
     exit_status = 2
+
+
+class NoDatabaseError(StoreError):
+    """No database where one was named: nothing, or an empty file."""
 
 
 class WireError(QualifyError):

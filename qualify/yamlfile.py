@@ -23,8 +23,9 @@ from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from qualify.errors import Problem
+from qualify.yamlbounds import is_deep, long_number, too_deep
 
-__all__ = ["Document", "Loc", "meant", "read", "shown", "suggest", "validate"]
+__all__ = ["Document", "Loc", "meant", "read", "salvage", "shown", "suggest", "validate"]
 
 _QUOTED = re.compile("'([^']*)'")
 _MOST_BY_ALIAS = 100_000  # values that aliases may add to what is written out
@@ -71,6 +72,8 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
         return Problem(label, 0, 0, f"is not UTF-8 text: {error.reason} at byte {error.start}")
     except OSError as error:
         return Problem(label, 0, 0, f"cannot be read: {error.strerror}")
+    if (problem := long_number(text, label)) is not None:
+        return problem
     try:
         data = _parser().load(text)
     except _UnfitError as error:
@@ -80,8 +83,12 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
         what = " ".join(str(part) for part in (error.context, error.problem) if part)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         return Problem(label, line, column, f"is not valid YAML: {what}")
-    except (YAMLError, ValueError, RecursionError) as error:
-        return Problem(label, 0, 0, f"is not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}")
+    except RecursionError:
+        return too_deep(text, label)
+    except (YAMLError, ValueError) as error:
+        return Problem(label, 0, 0, f"is not valid YAML: {str(error).splitlines()[0] if str(error) else 'unreadable'}")
+    if is_deep(data):
+        return too_deep(text, label)
     return Document(label, data, text)
 
 
@@ -172,6 +179,26 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def salvage(model: type[M], data: dict[Any, Any], least: dict[str, Any]) -> M:
+    """What is right in a file with mistakes, so that names in it can be looked up before anything is told.
+
+    `least` validates by itself; every entry of `data` that validates with it is kept, the others are left out.
+    """
+    kept = dict(least)
+    for key, value in data.items():
+        if key in model.model_fields and _validates(model, least | {key: value}):
+            kept[key] = value
+    return model.model_validate(kept if _validates(model, kept) else least)
+
+
+def _validates(model: type[BaseModel], data: dict[str, Any]) -> bool:
+    try:
+        model.model_validate(data)
+    except ValidationError:
+        return False
+    return True
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """'did you mean X?', or the list of what there is."""
     options = sorted(known)
@@ -207,9 +234,13 @@ def _say(model: type[BaseModel], item: Any, loc: Loc, shown_as: str, also: tuple
         return f"{where}unknown {key} '{tag if len(tag) <= _LONGEST else tag[:_LONGEST] + '…'}'", suggest(tag, tags)
     if kind == "union_tag_not_found":
         key = item["ctx"]["discriminator"].strip("'")
-        return f"{where}'{key}' is missing", "it says what kind of entry this is"
+        return f"{where}'{key}' is missing", f"it says what this is: {', '.join(_tags_at(model, item['loc'], key))}"
     if kind == "string_type" and isinstance(given, int | float):
         return f"{where}expected text, got {shown(given)}", f'put it in quotes: "{shown(given)}"'
+    if kind == "too_short":
+        return f"{where}expected at least {_entries(item['ctx']['min_length'])}", ""
+    if kind == "tuple_type":
+        return f"{where}expected a list, got {shown(given)}", ""
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         return f"{where}expected a mapping, got {shown(given)}", ""
     message = item["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
@@ -240,6 +271,26 @@ def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
         at = _step(at, part)
     models = [m for m in (at, *get_args(at)) if isinstance(m, type) and issubclass(m, BaseModel)]
     return sorted(models[0].model_fields) if len(models) == 1 else []
+
+
+def _tags_at(model: type[BaseModel], loc: Loc, key: str) -> list[str]:
+    """What `key` may say in the union at `loc` within `model`."""
+    at: Any = model
+    for part in loc:
+        at = _step(at, part)
+    tags: list[str] = []
+    options = [at]
+    while options:
+        here = options.pop(0)
+        if not (isinstance(here, type) and issubclass(here, BaseModel)):
+            options.extend(get_args(here))
+        elif key in here.model_fields:
+            tags.extend(map(str, get_args(here.model_fields[key].annotation)))
+    return tags
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
 def _step(annotation: Any, part: str | int) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from qualify.errors import Problem
-from qualify.yamlfile import Document, read, shown, suggest, validate
+from qualify.yamlfile import Document, read, salvage, shown, suggest, validate
 
 
 class Strict(BaseModel):
@@ -72,7 +72,7 @@ def test_an_unknown_tag_says_which_there_are(tmp_path: Path) -> None:
 
 def test_an_entry_that_fails_does_not_make_its_list_empty(tmp_path: Path) -> None:
     assert len(said(tmp_path, "pets: [{kind: cat, lives: many}]\n")) == 1
-    assert said(tmp_path, "pets: []\n") == ["house.yaml:1:1: 'pets': tuple should have at least 1 item"]
+    assert said(tmp_path, "pets: []\n") == ["house.yaml:1:1: 'pets': expected at least 1 entry"]
 
 
 def test_a_value_that_is_close_is_suggested(tmp_path: Path) -> None:
@@ -117,12 +117,54 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert found.message == "is not UTF-8 text: invalid start byte at byte 0"
 
 
-def test_nesting_without_end_is_no_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: 1\nb: " + "[" * 2000, (2, 103)),
+        ("a: 1\nb: " + "[" * 2000 + "]" * 2000, (2, 103)),
+        ("a: 1\nb: " + "[" * 300 + "]" * 300, (2, 103)),  # parsed, and too deep for whatever looks at it
+        ("".join(" " * n + "a:\n" for n in range(150)), (101, 101)),
+        ("a: &a [*a]\n", (0, 0)),
+    ],
+)
+def test_nesting_without_end_is_told_with_its_place(tmp_path: Path, text: str, place: tuple[int, int]) -> None:
     path = tmp_path / "deep.yaml"
-    path.write_text("[" * 2000)
-    found = read(path, "deep.yaml")
-    assert isinstance(found, Problem)
-    assert found.message.startswith("is not valid YAML: ")
+    path.write_text(text)
+    hint = "no file needs more than a few levels"
+    assert read(path, "deep.yaml") == Problem("deep.yaml", *place, "is nested too deeply", hint)
+
+
+@pytest.mark.parametrize("number", ["9" * 6000, "-" + "1_0" * 2000, "0x" + "f" * 6000])
+def test_numbers_without_end_are_told_with_their_place(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text(f"a: 1\nb: {{c: {number}}}\n")
+    assert read(path, "long.yaml") == Problem("long.yaml", 2, 8, "is a number of more than 1000 digits", "shorten it")
+
+
+@pytest.mark.parametrize("text", ["a" * 6000, "'" + "9" * 6000 + "'"])
+def test_text_may_be_long(tmp_path: Path, text: str) -> None:
+    assert document(tmp_path, f"a: {text}\n").data == {"a": text.strip("'")}
+
+
+def test_aliases_that_multiply_are_looked_at_once(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
+    assert len(document(tmp_path, "\n".join(lines)).data) == 60
+
+
+def test_what_lacks_its_tag_is_told_which_there_are(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: [{lives: 3}]\n") == [
+        "house.yaml:1:8: 'pets.0': 'kind' is missing | it says what this is: cat, dog"
+    ]
+
+
+def test_what_should_be_a_list(tmp_path: Path) -> None:
+    assert said(tmp_path, "pets: cat\n") == ["house.yaml:1:1: 'pets': expected a list, got 'cat'"]
+
+
+def test_what_is_right_in_a_broken_file_is_kept(tmp_path: Path) -> None:
+    found = document(tmp_path, "pets: [{kind: dog}, {kind: cow}]\ncolour: green\nroms: {}\n")
+    least = {"pets": [{"kind": "cat"}]}
+    assert salvage(House, found.data, least) == House(pets=(Cat(kind="cat"),), colour="green")
 
 
 def bomb(levels: int, item: str, join: str) -> str:

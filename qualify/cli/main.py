@@ -1,25 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The application: what the groups of commands register with, and what becomes of errors."""
+"""The application: what the groups of commands register with."""
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import qualify
 from qualify.cli import check, db, gate, matrix, policy, report, rules, run, scenario, schema
-from qualify.errors import QualifyError
+from qualify.cli.failure import Group
 
 __all__ = ["app", "main"]
-
-_HARNESS_FAILED = 4
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 
 HELP = """
 What happens to preserved state when a kernel kexecs into another one?
@@ -37,43 +29,11 @@ Exit status: 0 yes, 1 no, 2 bad input, 3 unknown, 4 the harness failed, 130 inte
 """
 
 
-class _Group(TyperGroup):
-    """Every error becomes a message and an exit status here, and nowhere else."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()  # a pipe that broke is noticed here and not after everything
-            return result
-        except BrokenPipeError:
-            # The reader of our output went away. Nothing more can be said, not even while Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(_BROKEN_PIPE) from None
-        except (Exception, KeyboardInterrupt) as error:
-            # Usage errors and exits of Typer carry their own status.
-            if hasattr(error, "exit_code") or isinstance(error, typer.Abort):
-                raise
-            if ctx.params.get("debug"):
-                traceback.print_exception(error)
-            status, message = _told(error)
-            print(f"qualify: {message}", file=sys.stderr)
-            raise typer.Exit(status) from None
-
-
-def _told(error: BaseException) -> tuple[int, str]:
-    """Exit status and message."""
-    if isinstance(error, KeyboardInterrupt):
-        return _INTERRUPTED, "interrupted; what had ended is stored, the same command does the rest"
-    if isinstance(error, QualifyError):
-        return error.exit_status, str(error)
-    message = f"{type(error).__name__}: {error}\nthis is a mistake in qualify; --debug shows where"
-    return _HARNESS_FAILED, message
-
-
 app = typer.Typer(
-    cls=_Group,
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help=HELP,
@@ -101,5 +61,5 @@ for _module in (run, check, matrix, scenario, rules, schema, db, report, gate, p
 
 
 def main() -> None:
-    """The console script."""
+    """Run the application on the arguments of this process."""
     app(prog_name="qualify")

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from qualify.backends import Backend
 from qualify.backends import backend as installed
 from qualify.engine.inputs import Inputs
-from qualify.errors import MatrixError, Problem, UsageError
+from qualify.errors import MatrixError, Problems, UsageError
 from qualify.matrix import Matrix, Selection, select
 from qualify.scenario import Scenario
 from qualify.schema import Schema
@@ -62,8 +62,11 @@ def plan(
     registry: Callable[[str], Backend] = installed,
 ) -> Plan:
     """Every cell of the matrix in its order. A seed given here goes before the matrix's, that before the scenarios'."""
-    selection = select(matrix, schema, library)
-    backends = _backends(matrix, registry)
+    problems = Problems()
+    selection = problems.take(lambda: select(matrix, schema, library))
+    backends = _backends(matrix, registry, problems)
+    if selection is None or problems.found:
+        raise MatrixError(problems.found)
     chosen = matrix.seed if seed is None else seed
     inputs = Inputs(schema, library, backends.__getitem__)
     cells = tuple(CellKeys(cell, inputs.digest(cell, chosen)) for cell in selection.cells)
@@ -96,15 +99,11 @@ def group(cells: Iterable[CellKeys], backends: Mapping[str, Backend], *, share: 
     return tuple(Group(tuple(members)) for members in groups.values())
 
 
-def _backends(matrix: Matrix, registry: Callable[[str], Backend]) -> dict[str, Backend]:
+def _backends(matrix: Matrix, registry: Callable[[str], Backend], problems: Problems) -> dict[str, Backend]:
     found: dict[str, Backend] = {}
-    problems: list[Problem] = []
     for i, name in enumerate(matrix.backends):
         try:
             found[name] = registry(name)
         except UsageError as error:
-            problem: Sequence[Problem] = error.problems
-            problems += [matrix.document.problem(("backends", i), p.message, p.hint) for p in problem]
-    if problems:
-        raise MatrixError(problems)
+            problems.add(matrix.document.problem(("backends", i), p.message, p.hint) for p in error.problems)
     return found

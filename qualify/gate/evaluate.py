@@ -8,15 +8,18 @@ What was measured with another schema, scenario or tool speaks of something else
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from qualify.gate.policy import Policy
 from qualify.gate.result import Answer, Demand, Fact, GateReason, GateResult, ReasonClass
+from qualify.gate.wording import age_in_words
 from qualify.model import Status, Verdict
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "satisfies"]
 
 _PRECEDENCE = tuple(Answer)
+_CLOCK_SKEW = timedelta(minutes=5)
+"""How far ahead of ours the clock of another machine may be. A date beyond that says nothing about age."""
 
 
 def evaluate(policy: Policy, demanded: Sequence[Demand], facts: Iterable[Fact], now: datetime) -> GateResult:
@@ -40,6 +43,8 @@ def _applicable(known: Iterable[list[Fact]]) -> bool:
 def _nothing(known: dict[Demand, list[Fact]]) -> str:
     if not known:
         return "the policy selects no pair or no scenario, so there is nothing to say yes to"
+    if len(known) == 1:
+        return "the one demanded cell is UNSUPPORTED: nothing was handed over in it"
     return f"all {len(known)} demanded cells are UNSUPPORTED: nothing was handed over in any of them"
 
 
@@ -86,8 +91,7 @@ def _lacking(
     missed = [f for f in stale if f.status is Status.DONE and _strong(policy, f)]
     if strong:
         fact = max(strong, key=lambda f: f.measured)
-        message = f"measured on {fact.measured:%Y-%m-%d}; the policy allows {_days(policy)}"
-        yield _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, message)
+        yield _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, _too_old(policy, fact, now))
     elif missed or (stale and not done):
         yield _stale(max(missed or stale, key=lambda f: f.measured))
     elif done:
@@ -103,18 +107,27 @@ def _stale(fact: Fact) -> GateReason:
     return _reason(ReasonClass.EVIDENCE_TOO_OLD, fact, f"{what}; schema, scenario or tool have changed since")
 
 
+def satisfies(policy: Policy, fact: Fact, now: datetime) -> bool:
+    """Whether a measured fact is current, strong and fresh enough to speak for a release."""
+    return fact.current and _strong(policy, fact) and _fresh(policy, fact, now)
+
+
 def _strong(policy: Policy, fact: Fact) -> bool:
     return fact.evidence.strength >= policy.minimum_evidence.strength
 
 
 def _fresh(policy: Policy, fact: Fact, now: datetime) -> bool:
-    return policy.maximum_age is None or now - fact.measured <= policy.maximum_age
+    return policy.maximum_age is None or -_CLOCK_SKEW <= now - fact.measured <= policy.maximum_age
 
 
-def _days(policy: Policy) -> str:
+def _too_old(policy: Policy, fact: Fact, now: datetime) -> str:
+    day = f"measured on {fact.measured:%Y-%m-%d}"
+    if not fact.current:
+        return f"{day}; schema or scenario have changed since"
+    if fact.measured > now:
+        return f"{day}, which is in the future, so its age is unknown: a clock is wrong, here or where it was measured"
     assert policy.maximum_age is not None  # only a policy with an age calls anything too old
-    hours = int(policy.maximum_age.total_seconds() // 3600)
-    return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hours"
+    return f"{day}; the policy allows {age_in_words(policy.maximum_age)}"
 
 
 def _reason(cls: ReasonClass, fact: Fact, message: str) -> GateReason:

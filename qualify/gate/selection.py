@@ -18,8 +18,8 @@ from qualify.matrix import (
 )
 from qualify.matrix.model import PairRule
 from qualify.scenario import Scenario
-from qualify.schema import Schema
-from qualify.yamlfile import Loc, suggest
+from qualify.schema import Schema, suggest_release
+from qualify.yamlfile import Loc
 
 __all__ = ["demands"]
 
@@ -59,9 +59,8 @@ def _pairs(
         try:
             found.append(schema.release(str(label)).label)
         except UsageError:
-            known = (name for r in schema.releases for name in (r.label, *r.aliases))
-            message = f"there is no release '{label}'"
-            problems.append(policy.document.problem((*at, key), message, suggest(str(label), known)))
+            message, hint = f"there is no release '{label}'", suggest_release(str(label), schema.releases)
+            problems.append(policy.document.problem((*at, key), message, hint))
     if len(found) == 2:
         yield found[0], found[1]
 

@@ -13,8 +13,7 @@ from qualify.matrix.pairs import Pair, select_pairs
 from qualify.matrix.releases import select_releases
 from qualify.matrix.scenarios import select_scenarios, unknown_scenarios
 from qualify.scenario import Scenario
-from qualify.schema import Release, Schema
-from qualify.yamlfile import suggest
+from qualify.schema import Release, Schema, suggest_release
 
 __all__ = ["Cell", "Selection", "plan_cells", "select"]
 
@@ -94,8 +93,8 @@ def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
         try:
             release = schema.release(label)
         except UsageError:
-            known = (name for r in schema.releases for name in (r.label, *r.aliases))
-            yield matrix.document.problem(loc, f"there is no release '{label}'", suggest(label, known))
+            hint = suggest_release(label, schema.releases)
+            yield matrix.document.problem(loc, f"there is no release '{label}'", hint)
             continue
         if release not in chosen:
             hint = "add it there, or leave 'releases' out: a list of pairs needs none"

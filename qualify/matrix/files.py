@@ -7,12 +7,13 @@ from pathlib import Path
 
 from qualify.errors import MatrixError, Problem, UsageError
 from qualify.matrix.model import Matrix
-from qualify.yamlfile import read, suggest, validate
+from qualify.yamlfile import read, salvage, suggest, validate
 
-__all__ = ["find_matrix", "load_matrix", "shipped_matrices"]
+__all__ = ["find_matrix", "load_matrix", "read_matrix", "shipped_matrices"]
 
 _HERE = Path(__file__).resolve().parent
 _SUFFIXES = (".yaml", ".yml")
+_LEAST = {"name": "broken", "title": "broken", "scenarios": []}
 
 
 def shipped_matrices() -> dict[str, Path]:
@@ -34,16 +35,24 @@ def find_matrix(name: str) -> Path:
     return shipped[name]
 
 
-def load_matrix(name: str | Path) -> Matrix:
-    """The matrix, or a MatrixError with every mistake in its file."""
+def read_matrix(name: str | Path) -> tuple[Matrix | None, list[Problem]]:
+    """The matrix and every mistake in its file. With mistakes, it is what is right in it; None when nothing is."""
     path = find_matrix(name) if isinstance(name, str) else name
     document = read(path)
     if isinstance(document, Problem):
-        raise MatrixError([document])
+        return None, [document]
     if not isinstance(document.data, dict):
         found = "nothing" if document.data is None else f"a {type(document.data).__name__}"
-        raise MatrixError([document.problem((), f"expected a mapping with name, title, releases, …; found {found}")])
+        return None, [document.problem((), f"expected a mapping with name, title, releases, …; found {found}")]
     matrix = validate(Matrix, document.data, document)
     if isinstance(matrix, list):
-        raise MatrixError(matrix)
-    return matrix.in_document(document)
+        return salvage(Matrix, document.data, _LEAST).in_document(document), matrix
+    return matrix.in_document(document), []
+
+
+def load_matrix(name: str | Path) -> Matrix:
+    """The matrix, or a MatrixError with every mistake in its file."""
+    matrix, problems = read_matrix(name)
+    if matrix is None or problems:
+        raise MatrixError(problems)
+    return matrix

@@ -18,27 +18,30 @@ DATA = Path(__file__).parent / "data"
 
 def library(extra: Sequence[Path] = ()) -> dict[str, Scenario]:
     """The shipped scenarios by id, then those of `extra` (files or folders of *.yaml). Raises ScenarioError."""
-    return _gather(_paths(extra))
+    problems: list[Problem] = []
+    return _gather(_paths(extra, problems), problems)
 
 
 def load_scenarios(path: Path) -> list[Scenario]:
     """The scenarios of one file: a list under ``scenarios``, or a single scenario."""
-    return list(_gather([(path, str(path))]).values())
+    return list(_gather([(path, str(path))], []).values())
 
 
-def _paths(extra: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+def _paths(extra: Sequence[Path], problems: list[Problem]) -> Iterator[tuple[Path, str]]:
     shipped = sorted(DATA.glob("*.yaml"), key=lambda p: (p.stem != "baseline", p))  # the baseline first
     yield from ((p, f"scenarios/{p.name}") for p in shipped)
     for path in extra:
         if path.is_dir():
-            yield from ((p, str(p)) for p in sorted(path.glob("*.yaml")))
+            files = sorted(path.glob("*.yaml"))
+            if not files:
+                problems.append(Problem(str(path), 0, 0, "holds no scenario files", "expected *.yaml in this folder"))
+            yield from ((p, str(p)) for p in files)
         else:
             yield path, str(path)
 
 
-def _gather(paths: Iterable[tuple[Path, str]]) -> dict[str, Scenario]:
+def _gather(paths: Iterable[tuple[Path, str]], problems: list[Problem]) -> dict[str, Scenario]:
     found: dict[str, tuple[Scenario, Document, Loc]] = {}
-    problems: list[Problem] = []
     for path, name in paths:
         for scenario, document, at in _load(path, name, problems):
             if scenario.id in found:

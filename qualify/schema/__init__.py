@@ -17,6 +17,7 @@ from qualify.schema.format import (
 )
 from qualify.schema.layout import Field, FlatField, Struct
 from qualify.schema.loader import DATA, load
+from qualify.schema.names import suggest_release
 from qualify.schema.release import Component, ComponentSpec, Condition, Reaction, Release, Stage
 from qualify.schema.schema import Schema, struct_ids
 
@@ -48,4 +49,5 @@ __all__ = [
     "Struct",
     "load",
     "struct_ids",
+    "suggest_release",
 ]

@@ -15,6 +15,7 @@ from qualify.model import Direction
 from qualify.schema.base import Provenance
 from qualify.schema.format import Format
 from qualify.schema.layout import FlatField, Struct, flatten
+from qualify.schema.names import suggest_release
 from qualify.schema.release import Component, ComponentSpec, Release, TraitValue
 from qualify.yamlfile import suggest
 
@@ -46,8 +47,7 @@ class Schema:
         try:
             return self._by_name[name]
         except KeyError:
-            hint = suggest(name, self._by_name)
-            raise UsageError(f"unknown release '{name}'; {hint}") from None
+            raise UsageError(f"unknown release '{name}'; {suggest_release(name, self.releases)}") from None
 
     def format(self, name: str) -> Format:
         """The format with that id."""

@@ -4,9 +4,11 @@
 from qualify.store.artefacts import Artefact, ArtefactStore
 from qualify.store.codec import dump_log, dump_outcome, dump_prediction, load_log, load_prediction, ranked
 from qualify.store.database import Store, open_store, upgrade_store
-from qualify.store.exchange import export_store, import_store
+from qualify.store.exchange import export_store, import_store, staged_export
+from qualify.store.filling import filling
 from qualify.store.location import default_location
-from qualify.store.merge import Merged, merge_store
+from qualify.store.lock import run_lock
+from qualify.store.merge import Merged, merge_store, merge_stores
 from qualify.store.prune import Pruned, prune_store
 from qualify.store.reader import (
     StoredObject,
@@ -52,6 +54,7 @@ __all__ = [
     "dump_outcome",
     "dump_prediction",
     "export_store",
+    "filling",
     "import_store",
     "load_artefacts",
     "load_cells",
@@ -64,8 +67,11 @@ __all__ = [
     "load_predictions",
     "load_reusable",
     "merge_store",
+    "merge_stores",
     "open_store",
     "prune_store",
     "ranked",
+    "run_lock",
+    "staged_export",
     "upgrade_store",
 ]

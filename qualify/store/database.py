@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from qualify.errors import StoreError
+from qualify.errors import NoDatabaseError, StoreError
 from qualify.store.artefacts import ArtefactStore
 from qualify.store.location import artefact_folder, parse_location, sqlite_file
+from qualify.store.readonly import read_only_options, read_only_url
+from qualify.store.remedy import remedy
 from qualify.store.revisions import HEAD, REVISIONS, are_ours, current, is_empty, is_ours, migrate
 
 __all__ = ["Store", "open_store", "upgrade_store"]
@@ -71,14 +73,17 @@ class Store:
         self.close()
 
 
-def open_store(location: str | Path, *, create: bool = True) -> Store:
-    """The database at a path or URL. Without `create` it must exist. StoreError says what to do about any other."""
+def open_store(location: str | Path, *, create: bool = True, reading: bool = False) -> Store:
+    """The database at a path or URL. Without `create` it must exist. StoreError says what to do about any other.
+
+    With `reading` nothing will be written: it may lie where nothing can be.
+    """
     url = parse_location(str(location))
     file = sqlite_file(url)
     if file is not None:
         _prepare_file(file, create)
     with _told(url):
-        engine = _engine(url)
+        engine = _engine(read_only_url(url, file)) if reading and file is not None else _engine(url)
         store = Store(url, engine, ArtefactStore(artefact_folder(url)))
         try:
             with engine.connect().execution_options(write=file is None) as connection, connection.begin():
@@ -96,8 +101,8 @@ def upgrade_store(location: str | Path) -> tuple[str, str]:
     url = parse_location(str(location))
     file = sqlite_file(url)
     if file is not None:
-        if not file.exists():
-            raise StoreError(f"{file}: there is no such database")
+        if _is_fresh(file):
+            raise NoDatabaseError(f"{file}: {_no_database(file)}")
         _inspect_file(file, older_is_fine=True)
     with _told(url):
         engine = _engine(url)
@@ -116,9 +121,10 @@ def _prepare_file(file: Path, create: bool) -> None:
     if file.is_dir():
         raise StoreError(f"{file}: is a folder; expected an SQLite database")
     try:
-        fresh = not file.exists() or file.stat().st_size == 0
+        fresh = _is_fresh(file)
         if fresh and not create:
-            raise StoreError(f"{file}: there is no such database; 'qualify run MATRIX --db {file}' makes one")
+            hint = f"'qualify run MATRIX --db {file}' makes one"
+            raise NoDatabaseError(f"{file}: {_no_database(file)}; {hint}")
         if fresh:
             _make_file(file)
         else:
@@ -127,8 +133,17 @@ def _prepare_file(file: Path, create: bool) -> None:
         raise StoreError(f"{file}: cannot be opened: {error.strerror}") from error
 
 
+def _is_fresh(file: Path) -> bool:
+    return not file.exists() or file.stat().st_size == 0
+
+
+def _no_database(file: Path) -> str:
+    return "is an empty file and no database yet" if file.exists() else "there is no such database"
+
+
 def _make_file(file: Path) -> None:
     """Made complete under another name first: nobody, and no kill, can ever see a half-made database."""
+    file = file.resolve()  # what a link leads to is made, and the link stays
     file.parent.mkdir(parents=True, exist_ok=True)
     # Not by tempfile: that would make it readable for nobody else, whatever the user's umask says.
     name = str(file.with_name(f".{file.name}.{uuid.uuid4().hex}"))
@@ -157,13 +172,14 @@ def _replace_if_empty(name: str, file: Path) -> None:
 def _inspect_file(file: Path, *, older_is_fine: bool = False) -> None:
     """Read-only, because the settings that a connection of ours makes would already change a stranger's file."""
     try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        options = "&".join(f"{name}={value}" for name, value in read_only_options(file).items())
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?{options}", uri=True)) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             revision = None
             if "alembic_version" in tables:
                 revision = next((str(row[0]) for row in db.execute("SELECT version_num FROM alembic_version")), None)
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"{file}: is not an SQLite database that can be read: {error}") from error
+        raise StoreError(f"{file}: is not an SQLite database that can be read: {error}{remedy(error)}") from error
     _check(URL.create("sqlite", database=str(file)), revision, are_ours(tables), older_is_fine=older_is_fine)
 
 
@@ -171,6 +187,8 @@ def _check(url: URL, revision: str | None, ours: bool, *, older_is_fine: bool = 
     name = url.render_as_string(hide_password=True) if sqlite_file(url) is None else str(url.database)
     if not ours:
         raise StoreError(f"{name}: is a database of another program; it was left as it is. Name another with --db")
+    if revision is None:
+        raise StoreError(f"{name}: is damaged: it does not say which revision it is at; take a copy, or name another")
     if revision not in REVISIONS:
         raise StoreError(
             f"{name}: was written by a newer qualify (revision {revision}; this one knows up to {HEAD}); "
@@ -187,9 +205,18 @@ def _engine(url: URL, journal: str = "WAL") -> Engine:
     try:
         engine = create_engine(url)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise StoreError(f"'{url.drivername}' needs a database driver that is not installed: {error}") from error
+        raise StoreError(
+            f"'{url.drivername}' needs a database driver that is not installed: {error}{remedy(error)}"
+        ) from error
     if url.get_backend_name() == "sqlite":
         _tune_sqlite(engine, journal)
+
+    @event.listens_for(engine, "handle_error")
+    def _blame(context: ExceptionContext) -> None:
+        # Where two databases are at work in one transaction (a merge), the one that complains is to be named.
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.add_note(url.render_as_string(hide_password=True))
+
     return engine
 
 
@@ -218,6 +245,7 @@ def _told(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(f"{url.render_as_string(hide_password=True)}: {error.orig}") from error
+        name = next(iter(getattr(error, "__notes__", ())), url.render_as_string(hide_password=True))
+        raise StoreError(f"{name}: {error.orig}{remedy(error.orig)}") from error
     except SQLAlchemyError as error:
         raise StoreError(f"{url.render_as_string(hide_password=True)}: {error}") from error

@@ -12,6 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,7 +25,7 @@ from qualify.store.merge import Merged, merge_store
 from qualify.store.models import ArtefactRow, Base, UtcTime
 from qualify.store.revisions import HEAD
 
-__all__ = ["export_store", "import_store"]
+__all__ = ["export_store", "import_store", "staged_export"]
 
 _FORMAT = "qualify-export"
 _BATCH = 500
@@ -43,6 +44,13 @@ def export_store(store: Store, out: TextIO) -> int:
 
 def import_store(into: Store, source: TextIO, name: str) -> Merged:
     """Merge what `export_store` wrote. Nothing is merged unless all of it can be read."""
+    with staged_export(source, name) as staging:
+        return merge_store(into, staging)
+
+
+@contextmanager
+def staged_export(source: TextIO, name: str) -> Iterator[Store]:
+    """What `export_store` wrote, as a database that lasts as long as the context. StoreError when it cannot be read."""
     with tempfile.TemporaryDirectory(prefix="qualify-") as folder, open_store(Path(folder) / "all.sqlite") as staging:
         lines = _lines(source, name)
         _, head = next(lines, (0, {}))
@@ -55,7 +63,7 @@ def import_store(into: Store, source: TextIO, name: str) -> Merged:
             )
         with staging.writing() as connection:
             _stage(connection, lines, staging, Path(folder), name)
-        return merge_store(into, staging)
+        yield staging
 
 
 def _plain(store: Store) -> Iterator[dict[str, Any]]:
@@ -131,7 +139,7 @@ def _parse(line: str, place: str) -> dict[str, Any]:
         plain = json.loads(line)
         if not isinstance(plain, dict):
             raise ValueError("expected an object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{place}: is not an export of qualify, or was cut short: {error}") from error
     return plain
 

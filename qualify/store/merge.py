@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ from qualify.store.models import (
 )
 from qualify.store.writer import insert_or_ignore, inserted_id
 
-__all__ = ["Merged", "merge_store"]
+__all__ = ["Merged", "merge_store", "merge_stores"]
 
 #: Tables that stand alone, with the columns that say whether two rows are the same.
 _NATURAL: dict[type[Base], tuple[str, ...]] = {
@@ -65,15 +66,30 @@ class Merged:
 
 
 def merge_store(into: Store, other: Store) -> Merged:
-    """Copy what `other` has and `into` has not. Files come first, so that no row ever names one that is not there.
+    """Copy what `other` has and `into` has not."""
+    return merge_stores(into, [other])[0]
 
-    `other` may be written to meanwhile: it is read as it was at one moment.
+
+def merge_stores(into: Store, others: Sequence[Store]) -> list[Merged]:
+    """Copy what `others` have and `into` has not: all of it or nothing. Files come first, so that no row ever names one
+    that is not there. `others` may be written to meanwhile: each is read as it was at one moment.
     """
-    with into.artefacts.in_use(), other.artefacts.in_use(make=False), other.reading() as source:
-        shas = source.execute(select(ArtefactRow.sha256)).scalars().all()
-        files = sum(into.artefacts.adopt(other.artefacts, sha256) for sha256 in shas)
-        with into.writing() as target:
-            return _merge_rows(target, source, files)
+    merged = []
+    with ExitStack() as stack:
+        stack.enter_context(into.artefacts.in_use())
+        for other in others:
+            stack.enter_context(other.artefacts.in_use(make=False))
+        sources = [stack.enter_context(other.reading()) for other in others]
+        files = [_adopt(into, other, source) for other, source in zip(others, sources, strict=True)]
+        target = stack.enter_context(into.writing())
+        for source, count in zip(sources, files, strict=True):
+            merged.append(_merge_rows(target, source, count))
+    return merged
+
+
+def _adopt(into: Store, other: Store, source: Connection) -> int:
+    shas = source.execute(select(ArtefactRow.sha256)).scalars().all()
+    return sum(into.artefacts.adopt(other.artefacts, sha256) for sha256 in shas)
 
 
 def _merge_rows(target: Connection, source: Connection, files: int) -> Merged:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +108,76 @@ def test_debug_adds_the_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     assert result.exit_code == 4
     assert result.stderr.startswith("Traceback (most recent call last):")
     assert "in _list" in result.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("gate", "run"), ("schema",)], ids=" ".join)
+def test_help_has_a_short_name(cli: Cli, command: tuple[str, ...]) -> None:
+    result = cli(*command, "-h")
+    assert (result.exit_code, result.stdout) == (0, cli(*command, "--help").stdout)
+
+
+def told(result: Result) -> dict[str, Any]:
+    """The error as JSON; the same stands on standard error for people."""
+    error: dict[str, Any] = json.loads(result.stdout)["error"]
+    assert error["exit_status"] == result.exit_code
+    assert all(p["message"] in result.stderr for p in error["problems"])
+    return error
+
+
+def test_errors_are_json_too_where_json_was_asked_for(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("name: m\ntitle: t\nscenarios: all\npears: all\n")
+    error = told(cli("matrix", "show", "m.yaml", "--json"))
+    assert error["problems"] == [
+        {
+            "file": "m.yaml",
+            "line": 4,
+            "column": 1,
+            "message": "unknown key 'pears'",
+            "hint": "did you mean pairs or scenarios?",
+        }
+    ]
+    assert told(cli("check", "7.0", "--json"))["problems"][0]["message"] == "Missing argument 'TARGET'."
+    assert told(cli("walk", "--json"))["exit_status"] == 2
+    assert told(cli("report", "html", "window", "--db", "no.sqlite", "--json"))["exit_status"] == 2
+
+
+def test_failures_are_json_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qualify.cli.matrix.shipped_matrices", lambda: 1 // 0)
+    error = told(cli("matrix", "list", "--json"))
+    assert (error["exit_status"], error["problems"][0]["file"]) == (4, None)
+
+
+@pytest.mark.parametrize("module", ["typer", "pydantic", "sqlalchemy", "qualify.cli.run"])
+def test_an_interrupt_while_it_starts_is_an_interrupt(module: str) -> None:
+    """Most of a second goes by while modules are imported; the signal comes when `module` is about to be."""
+    code = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from qualify.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "matrix", "list"], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"qualify: interrupted\n")
+
+
+def test_an_interrupt_while_arguments_are_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: bool) -> None:
+        raise KeyboardInterrupt
+
+    version = next(p for p in typer.main.get_command(app).params if p.name == "version")
+    monkeypatch.setattr(type(version), "process_value", lambda *_: interrupt(True))
+    result = cli("matrix", "list")
+    assert result.exit_code == 130
+    assert result.stderr.startswith("qualify: interrupted")
+
+
+def test_what_is_installed_starts_with_what_can_be_interrupted() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"qualify": "qualify.__main__:main"}
 
 
 def test_a_reader_that_goes_away_is_no_answer(tmp_path: Any) -> None:

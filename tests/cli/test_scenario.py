@@ -113,6 +113,12 @@ def test_scenarios_of_ones_own_are_listed_too(tmp_path: Path) -> None:
     )
     listed = json.loads(run("list", "--scenarios", tmp_path, "--tag", "x", "--json").stdout)
     assert [s["id"] for s in listed] == ["mine"]
+    (tmp_path / "empty").mkdir()
+    result = run("list", "--scenarios", tmp_path / "empty")
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"qualify: {tmp_path / 'empty'}: holds no scenario files\n    expected *.yaml in this folder\n"
+    )
     (tmp_path / "bad.yaml").write_text("id: bad\n")
     result = run("list", "--scenarios", tmp_path)
     assert result.exit_code == 2

@@ -140,6 +140,27 @@ def test_a_broken_file_is_reported_with_all_its_mistakes(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lable: mine\n", "F:1:1: 'label' is missing\n    add it; it has no default\n"
+                          "F:1:1: unknown key 'lable'\n    did you mean label or aliases?\n"),
+        ("", "F:1:1: 'label' is missing\n    add it; it has no default\n"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_release_without_its_label_is_blamed_on_its_own_file(
+    tmp_path: Path, text: str, message: str, listed: bool
+) -> None:
+    path = tmp_path / "mine.yaml"
+    text += 'version: "7.1.14"\ninherits: 7.1.13\nprovenance: {kind: proposed}\n'
+    path.write_text("releases:\n  - " + text.replace("\n", "\n    ") if listed else text)
+    result = run("list", "--schema", path)
+    assert result.exit_code == 2
+    said = result.stderr.removeprefix("qualify: ").replace(str(path), "F")
+    assert said.replace("releases.0.", "").replace(":2:5:", ":1:1:") == message
+
+
 # --- JSON Schema ----------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qualify.gate import ADVICE, Answer, Demand, Fact, PairSelector, Policy, ReasonClass, evaluate
+from qualify.gate import ADVICE, Answer, Basis, Demand, Fact, PairSelector, Policy, ReasonClass, basis, evaluate
 from qualify.model import Consequence, Evidence, Status, Verdict
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -132,7 +132,7 @@ def test_an_empty_selection_is_unknown_never_yes() -> None:
 def test_only_unsupported_is_nothing_applicable() -> None:
     result = evaluate(policy(), [CELL], [fact(verdict=Verdict.UNSUPPORTED)], NOW)
     assert result.classes == (R.NOTHING_APPLICABLE,)
-    assert result.reasons[0].message == "all 1 demanded cells are UNSUPPORTED: nothing was handed over in any of them"
+    assert result.reasons[0].message == "the one demanded cell is UNSUPPORTED: nothing was handed over in it"
 
 
 def test_unsupported_beside_restored_is_yes() -> None:
@@ -250,6 +250,44 @@ def test_messages_say_what_is_lacking() -> None:
 def test_without_a_maximum_age_nothing_is_too_old() -> None:
     ancient = fact(measured=datetime(2001, 1, 1, tzinfo=UTC))
     assert evaluate(policy(maximum_age=None), [CELL], [ancient], NOW).answer is Answer.YES
+
+
+def test_a_date_in_the_future_says_nothing_about_age() -> None:
+    tomorrow = fact(measured=NOW + timedelta(days=1))
+    result = evaluate(policy(), [CELL], [tomorrow], NOW)
+    assert (result.answer, result.classes) == (Answer.UNKNOWN, (R.EVIDENCE_TOO_OLD,))
+    assert result.reasons[0].message == (
+        "measured on 2026-12-02, which is in the future, so its age is unknown: "
+        "a clock is wrong, here or where it was measured"
+    )
+    assert evaluate(policy(maximum_age=None), [CELL], [tomorrow], NOW).answer is Answer.YES
+
+
+@pytest.mark.parametrize(("ahead", "answer"), [(5, Answer.YES), (6, Answer.UNKNOWN)])
+def test_clocks_may_differ_by_a_few_minutes(ahead: int, answer: Answer) -> None:
+    skewed = fact(measured=NOW + timedelta(minutes=ahead))
+    assert evaluate(policy(), [CELL], [skewed], NOW).answer is answer
+
+
+@pytest.mark.parametrize(
+    ("age", "words"), [("1h", "1 hour"), ("12h", "12 hours"), ("24h", "1 day"), ("36h", "36 hours")]
+)
+def test_ages_are_said_in_the_unit_that_fits(age: str, words: str) -> None:
+    old = fact(measured=NOW - timedelta(days=9))
+    reason = evaluate(policy(maximum_age=age), [CELL], [old], NOW).reasons[0]
+    assert reason.message == f"measured on 2026-11-22; the policy allows {words}"
+
+
+def test_an_answer_rests_on_the_evidence_that_serves_it() -> None:
+    other = Demand(CELL.source, CELL.target, "memfd")
+    old = fact(backend="board", evidence=Evidence.HARDWARE, measured=NOW - timedelta(days=90))
+    weak = fact(backend="simulator", evidence=Evidence.SIMULATED)
+    broken = fact(backend="qemu", status=Status.ERROR, verdict=None)
+    good = fact(backend="qemu", measured=NOW - timedelta(days=2))
+    found = basis(policy(), [old, weak, good, broken, fact(demand=other, backend="vm2")], NOW)
+    assert found == Basis(2, (Evidence.VM,), NOW - timedelta(days=2), NOW - timedelta(days=1), ("qemu", "vm2"))
+    assert basis(policy(), [weak, old], NOW) == Basis(1, (Evidence.HARDWARE,), old.measured, old.measured, ("board",))
+    assert basis(policy(), [broken], NOW) is None
 
 
 def test_every_class_has_an_answer_and_advice() -> None:

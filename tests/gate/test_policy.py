@@ -87,10 +87,16 @@ BROKEN = [
         GOOD + "allowed_verdicts: []\n",
         4,
         1,
-        "'allowed_verdicts': tuple should have at least 1 item",
+        "'allowed_verdicts': expected at least 1 entry",
         "leave the key out",
     ),
-    (GOOD + "allowed_verdicts: RESTORED\n", 4, 1, "'allowed_verdicts': input should be a valid tuple", "write a list"),
+    (
+        GOOD + "allowed_verdicts: RESTORED\n",
+        4,
+        1,
+        "'allowed_verdicts': expected a list, got 'RESTORED'",
+        "write a list",
+    ),
     (
         GOOD + "allowed_verdicts: [LOST, LOST]\n",
         4,
@@ -108,7 +114,7 @@ BROKEN = [
     ),
     (GOOD + "maximum_age: 30\n", 4, 1, "expected a number of hours, days or weeks, such as '12h', '30d' or '2w'", ""),
     (GOOD + "maximum_age: 0d\n", 4, 1, "expected a number of hours, days or weeks", ""),
-    (GOOD + "maximum_age: soon\n", 4, 1, "expected a number of hours, days or weeks", ""),
+    (GOOD + "maximum_age: soon\n", 4, 1, "expected a number of hours, days or weeks", "for example maximum_age: 30d"),
     (
         GOOD + "allow_unsupported: 'yes'\n",
         4,
@@ -121,7 +127,7 @@ BROKEN = [
     ("name: p\nrequired_pairs:\n  - {source: 7.0, target: B}\n", 3, 6, "expected text, got 7.0", "put it in quotes"),
     ("name: p\nrequired_pairs:\n  - {matrix: m, source: A, target: B}\n", 3, 5, "expected either 'source' and", ""),
     ("name: p\nrequired_pairs:\n  - {matrix: m, directions: [up]}\n", 3, 30, "input should be 'upgrade'", "upgrade"),
-    ("name: p\nrequired_pairs:\n  - {matrix: m, directions: []}\n", 3, 17, "at least 1 item", "leave the key out"),
+    ("name: p\nrequired_pairs:\n  - {matrix: m, directions: []}\n", 3, 17, "at least 1 entry", "leave the key out"),
     ("name: p\nrequired_pairs:\n  - {matrix: m, direction: up}\n", 3, 17, "unknown key", "directions"),
     (
         "name: p\nrequired_pairs:\n  - {source: A, target: B, directions: [same]}\n",

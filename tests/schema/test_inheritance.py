@@ -13,6 +13,8 @@ from tests.schema.mini import write_mini
 
 READ = 'provenance: {kind: read, release: "1.1", file: f.c}'
 
+LITERAL = "labels and aliases are literal names, a version number never selects a format ('qualify schema list')"
+
 
 def loaded(folder: Path, *releases: str) -> Schema:
     extra = folder / "extra.yaml"
@@ -81,7 +83,10 @@ def test_names_are_looked_up_by_label_and_alias(tmp_path: Path) -> None:
     assert schema.release("1.1.0-1.1.9").label == "1.1"
     with pytest.raises(UsageError) as caught:
         schema.release("1.11")
-    assert str(caught.value) == "unknown release '1.11'; did you mean 1.1 or 1.0 or 1.1.0-1.1.9?"
+    assert str(caught.value) == "unknown release '1.11'; did you mean 1.1 or 1.0 or 1.1.0-1.1.9?; " + LITERAL
+    with pytest.raises(UsageError) as caught:
+        schema.release("1.1.5")
+    assert str(caught.value) == "unknown release '1.1.5'; the 1.1 series has 1.1 (also 1.1.0-1.1.9); " + LITERAL
     with pytest.raises(UsageError) as caught:
         schema.format("cargo_v1")
     assert str(caught.value) == "unknown format 'cargo_v1'; did you mean cargo-v1 or core-v1?"

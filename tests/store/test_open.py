@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url
 
-from qualify.errors import StoreError
+from qualify.errors import NoDatabaseError, StoreError
 from qualify.store import ArtefactStore, Store, database, default_location, open_store, upgrade_store
 from qualify.store.location import artefact_folder, parse_location
 from qualify.store.models import Base
@@ -76,6 +76,17 @@ def test_an_empty_file_counts_as_fresh(tmp_path: Path) -> None:
     path.touch()
     open_store(path).close()
     assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_link_stays_and_what_it_leads_to_is_made(tmp_path: Path, empty: bool) -> None:
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "deep" / "real.sqlite")
+    if empty:
+        (tmp_path / "deep").mkdir()
+        (tmp_path / "deep" / "real.sqlite").touch()
+    open_store(tmp_path / "link.sqlite").close()
+    assert (tmp_path / "link.sqlite").is_symlink()
+    assert os.listdir(tmp_path / "deep") == ["real.sqlite"]
 
 
 def test_opening_twice_keeps_what_is_there(tmp_path: Path) -> None:
@@ -193,7 +204,37 @@ def test_another_alembic_programs_database_is_left_alone(tmp_path: Path) -> None
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary " * 200)
-    assert _refused(path) == "F: is not an SQLite database that can be read: file is not a database"
+    assert _refused(path) == (
+        "F: is not an SQLite database that can be read: file is not a database; name another with --db"
+    )
+
+
+def test_a_database_that_does_not_say_its_revision(tmp_path: Path) -> None:
+    path = _at_revision(tmp_path / "hurt.sqlite", HEAD)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM alembic_version")
+    assert _refused(path).startswith("F: is damaged: it does not say which revision it is at; ")
+
+
+def test_an_empty_file_is_told_from_none(tmp_path: Path) -> None:
+    (tmp_path / "empty.sqlite").touch()
+    for open_it in (lambda path: open_store(path, create=False), upgrade_store):
+        with pytest.raises(NoDatabaseError, match=r"empty.sqlite: is an empty file and no database yet"):
+            open_it(tmp_path / "empty.sqlite")
+        with pytest.raises(NoDatabaseError, match=r"none.sqlite: there is no such database"):
+            open_it(tmp_path / "none.sqlite")
+
+
+def test_a_database_that_stays_locked_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qualify.store.database._BUSY_MS", 1)
+    with (
+        open_store(tmp_path / "a.sqlite") as one,
+        open_store(tmp_path / "a.sqlite") as other,
+        one.writing(),
+        pytest.raises(StoreError, match=r"database is locked; another program holds it; wait until that has ended"),
+        other.writing(),
+    ):
+        pass
 
 
 def test_a_damaged_database(tmp_path: Path) -> None:
@@ -226,8 +267,15 @@ def test_nonsense_for_a_url() -> None:
 
 
 def test_an_unknown_kind_of_database() -> None:
-    with pytest.raises(StoreError, match="'cobol' needs a database driver that is not installed"):
+    with pytest.raises(StoreError, match="'cobol' needs a database driver that is not installed") as caught:
         open_store("cobol://host/db")
+    assert str(caught.value).endswith("; tested are sqlite:///PATH and postgresql://HOST/NAME")
+
+
+def test_a_driver_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"needs a database driver .*; 'pip install psycopg' installs it$"):
+        open_store("postgresql+psycopg://host/db")
 
 
 def test_upgrading_what_is_not_there(tmp_path: Path) -> None:
