@@ -124,7 +124,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ("a: 1\nb: " + "[" * 2000 + "]" * 2000, (2, 103)),
         ("a: 1\nb: " + "[" * 300 + "]" * 300, (2, 103)),  # parsed, and too deep for whatever looks at it
         ("".join(" " * n + "a:\n" for n in range(150)), (101, 101)),
-        ("a: &a [*a]\n", (0, 0)),
     ],
 )
 def test_nesting_without_end_is_told_with_its_place(tmp_path: Path, text: str, place: tuple[int, int]) -> None:
@@ -144,11 +143,6 @@ def test_numbers_without_end_are_told_with_their_place(tmp_path: Path, number: s
 @pytest.mark.parametrize("text", ["a" * 6000, "'" + "9" * 6000 + "'"])
 def test_text_may_be_long(tmp_path: Path, text: str) -> None:
     assert document(tmp_path, f"a: {text}\n").data == {"a": text.strip("'")}
-
-
-def test_aliases_that_multiply_are_looked_at_once(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
-    assert len(document(tmp_path, "\n".join(lines)).data) == 60
 
 
 def test_what_lacks_its_tag_is_told_which_there_are(tmp_path: Path) -> None:
