@@ -45,7 +45,7 @@ from qualify.store import (
     open_store,
 )
 
-__all__ = ["Said", "fill", "selection"]
+__all__ = ["Said", "fill", "selection", "shipped"]
 
 
 @dataclass(frozen=True)
