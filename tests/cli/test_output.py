@@ -149,7 +149,8 @@ def test_a_folder_is_no_place(db: Path, tmp_path: Path) -> None:
 
 
 def test_standard_output_by_another_name(db: Path) -> None:
-    _, out, errors = start("report", "html", "window", "--db", str(db), "-o", "/dev/stdout")
+    """Not by /dev/stdout: a mistake of ours would put a file in its place for everybody on the machine."""
+    _, out, errors = start("report", "html", "window", "--db", str(db), "-o", "/proc/self/fd/1")
     assert out.startswith("<!DOCTYPE html>")
     assert out.rstrip().endswith("</html>")
     assert errors == ""
