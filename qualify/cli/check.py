@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from qualify.cli.options import JsonOption, ScenariosOption, SchemaOption, load_inputs
+from qualify.cli.inputs import cell_arguments, load_inputs
+from qualify.cli.options import JsonOption, ScenariosOption, SchemaOption
+from qualify.cli.output import print_json
 from qualify.cli.scenario import named_scenario
-from qualify.cli.style import paint, table
+from qualify.cli.style import paint, put, table
 from qualify.compat import Cause, Comparison, Explanation, ObjectStory, explain
+from qualify.errors import Problems
 from qualify.model import Alternative, Finding, Prediction, Verdict
 from qualify.scenario import Scenario
 from qualify.schema import Schema
@@ -20,6 +23,8 @@ from qualify.schema import Schema
 __all__ = ["register"]
 
 YES, NO, UNKNOWN = 0, 1, 3
+
+_EVIDENCE = "evidence: static, from the schema alone; nothing was run"
 
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="The release that runs now (label or alias).")]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="The release to kexec into (label or alias).")]
@@ -66,10 +71,10 @@ def _check(
     found = _explained(source, target, scenario, load_inputs(schema, scenarios))
     status = _status(found.prediction.worst)
     if json_:
-        print(json.dumps(_checked(found, status), ensure_ascii=False))
+        print_json(_checked(found, status))
     else:
-        for line in _check_lines(found, status):
-            typer.echo(line)
+        arguments = cell_arguments(found.source, found.target, found.scenario, schema, scenarios)
+        put(_check_lines(found, status, arguments))
     raise typer.Exit(status)
 
 
@@ -89,16 +94,20 @@ def _explain(
     """
     found = _explained(source, target, scenario, load_inputs(schema, scenarios))
     if json_:
-        print(json.dumps(_explained_json(found), ensure_ascii=False))
+        print_json(_explained_json(found))
         return
-    for line in _explain_lines(found):
-        typer.echo(line)
+    put(_explain_lines(found))
 
 
 def _explained(source: str, target: str, name: str, known: tuple[Schema, dict[str, Scenario]]) -> Explanation:
     schema, library = known
-    scenario = named_scenario(library, name)
-    return explain(schema, schema.release(source), schema.release(target), scenario)
+    problems = Problems()
+    releases = [problems.take(partial(schema.release, label)) for label in (source, target)]
+    scenario = problems.take(lambda: named_scenario(library, name))
+    problems.check()
+    assert scenario is not None
+    one, other = (r for r in releases if r is not None)
+    return explain(schema, one, other, scenario)
 
 
 def _status(verdict: Verdict) -> int:
@@ -113,7 +122,7 @@ def _head(found: Explanation) -> str:
     return f"{pair}: {paint(found.prediction.worst)}"
 
 
-def _check_lines(found: Explanation, status: int) -> Iterator[str]:
+def _check_lines(found: Explanation, status: int, arguments: str) -> Iterator[str]:
     yield _head(found)
     if len(found.prediction.alternatives) > 1:
         yield from (f"  {paint(a.verdict)} {_when(a)}".rstrip() for a in found.prediction.alternatives)
@@ -122,15 +131,12 @@ def _check_lines(found: Explanation, status: int) -> Iterator[str]:
     yield from table(rows, ["object", "verdict", "when", "comes with"])
     yield from _cause_lines(found.causes)
     yield ""
+    yield _EVIDENCE
     yield {
         YES: "yes: everything that is handed over comes back",
-        NO: f"no: 'qualify explain {found.source} {found.target}{_scenario_flag(found)}' says why",
+        NO: f"no: 'qualify explain {arguments}' says why",
         UNKNOWN: "unknown: the source hands nothing over, so there is nothing to judge",
     }[status]
-
-
-def _scenario_flag(found: Explanation) -> str:
-    return "" if found.scenario == "baseline" else f" --scenario {found.scenario}"
 
 
 def _object_rows(story: ObjectStory) -> Iterator[tuple[str, str, str, str]]:
@@ -184,6 +190,8 @@ def _explain_lines(found: Explanation) -> Iterator[str]:
         if rules := list(dict.fromkeys(c.rule.id for c in story.causes)):
             yield f"    because of {', '.join(rules)}"
     yield from _cause_lines(found.causes, full=True)
+    yield ""
+    yield _EVIDENCE
 
 
 def _step_lines(comparison: Comparison, title: str, reader: str) -> Iterator[str]:

@@ -3,24 +3,28 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qualify.cli.options import DbOption, JsonOption
+from qualify.cli.files import writing
+from qualify.cli.options import DbOption, JsonOption, located
+from qualify.cli.output import is_stdout, print_json, stdout_file
 from qualify.errors import StoreError, UsageError
+from qualify.report.wording import plural
 from qualify.store import (
-    default_location,
+    Merged,
     export_store,
-    import_store,
+    filling,
     merge_store,
+    merge_stores,
     open_store,
     prune_store,
+    staged_export,
     upgrade_store,
 )
 
@@ -46,10 +50,10 @@ def _upgrade(db: DbOption = None, json_: JsonOption = False) -> None:
 
     Example: qualify db upgrade --db reports/qualify.sqlite
     """
-    location = db or default_location()
+    location = located(db)
     before, after = upgrade_store(location)
     if json_:
-        print(json.dumps({"db": location, "before": before, "after": after}))
+        print_json({"db": location, "before": before, "after": after})
     elif before == after:
         print(f"{location}: is up to date (revision {after})")
     else:
@@ -65,17 +69,16 @@ def _merge(
 
     Example: qualify db merge lab-1.sqlite lab-2.sqlite --db all.sqlite
     """
-    location = db or default_location()
-    merged = []
-    with open_store(location) as into:
-        for name in others:
-            with open_store(name, create=False) as other:
-                merged.append({"from": name, **merge_store(into, other).as_dict()})
+    location = located(db)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_store(name, create=False, reading=True)) for name in others]
+        merged = merge_stores(stack.enter_context(filling(location)), sources)
     if json_:
-        print(json.dumps({"db": location, "merged": merged}))
+        plain = [{"from": name, **one.as_dict()} for name, one in zip(others, merged, strict=True)]
+        print_json({"db": location, "merged": plain})
         return
-    for one in merged:
-        print(f"{one['from']}: {one['runs']} runs, {one['results']} results and {one['artefacts']} artefacts were new")
+    for name, one in zip(others, merged, strict=True):
+        print(f"{name}: {_counted(one)} were new")
 
 
 def _export(
@@ -87,21 +90,18 @@ def _export(
 
     Example: qualify db export evidence.jsonl
     """
-    location = db or default_location()
-    with open_store(location, create=False) as store:
-        if str(out) == "-":
-            export_store(store, sys.stdout)
+    location = located(db)
+    with open_store(location, create=False, reading=True) as store:
+        if is_stdout(out):
+            with stdout_file() as file:
+                export_store(store, file)
             return
-        unfinished = out.with_name(f".{out.name}.unfinished")
-        try:
-            with unfinished.open("w", encoding="utf-8", errors="surrogatepass") as file:
-                lines = export_store(store, file)
-            unfinished.replace(out)
-        except OSError as error:
-            raise UsageError(f"cannot write {out}: {error.strerror}") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
-    print(json.dumps({"db": location, "file": str(out), "lines": lines}) if json_ else f"wrote {out} ({lines} lines)")
+        with writing(out, location, errors="surrogatepass") as file:
+            lines = export_store(store, file)
+    if json_:
+        print_json({"db": location, "file": str(out), "lines": lines})
+    else:
+        print(f"wrote {out} ({plural(lines, 'line')})")
 
 
 def _import(
@@ -113,19 +113,17 @@ def _import(
 
     Example: qualify db import evidence.jsonl --db postgresql://host/qualify
     """
-    location = db or default_location()
+    location = located(db)
     try:
         source = file.open(encoding="utf-8", errors="surrogatepass")
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror}") from error
-    with source, open_store(location) as into:
-        merged = import_store(into, source, str(file)).as_dict()
+    with source, staged_export(source, str(file)) as staging, filling(location) as into:
+        merged = merge_store(into, staging)
     if json_:
-        print(json.dumps({"db": location, "file": str(file), **merged}))
+        print_json({"db": location, "file": str(file), **merged.as_dict()})
     else:
-        print(
-            f"{file}: {merged['runs']} runs, {merged['results']} results and {merged['artefacts']} artefacts were new"
-        )
+        print(f"{file}: {_counted(merged)} were new")
 
 
 def _prune(
@@ -143,13 +141,19 @@ def _prune(
         raise UsageError(f"--older-than '{older_than}' is no age; give a number with d, h or m, such as 30d")
     try:
         before = datetime.now(UTC) - timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise UsageError(f"--older-than '{older_than}' reaches back before the calendar") from None
-    location = db or default_location()
+    location = located(db)
     with open_store(location, create=False) as store:
-        pruned = prune_store(store, before, dry_run=dry_run).as_dict()
+        pruned = prune_store(store, before, dry_run=dry_run)
     if json_:
-        print(json.dumps({"db": location, "dry_run": dry_run, **pruned}))
+        print_json({"db": location, "dry_run": dry_run, **pruned.as_dict()})
         return
+    results, runs = plural(pruned.results, "result"), plural(pruned.runs, "run")
     verb = "would forget" if dry_run else "forgot"
-    print(f"{verb} {pruned['results']} results, {pruned['runs']} runs and {pruned['artefacts']} artefacts")
+    print(f"{verb} {results}, {runs} and {plural(pruned.artefacts, 'artefact')}")
+
+
+def _counted(merged: Merged) -> str:
+    runs, results = plural(merged.runs, "run"), plural(merged.results, "result")
+    return f"{runs}, {results} and {plural(merged.artefacts, 'artefact')}"

@@ -3,18 +3,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tabulate import tabulate
 
-from qualify.cli.options import DbOption, JsonOption, ScenariosOption, SchemaOption, load_inputs
-from qualify.gate import ADVICE, GateReason, GateResult, demands, evaluate, load_facts, load_policy
-from qualify.store import default_location, open_store
+from qualify.cli.inputs import cell_arguments, with_policy
+from qualify.cli.options import DbOption, JsonOption, ScenariosOption, SchemaOption, located
+from qualify.cli.output import print_json
+from qualify.cli.style import put, table
+from qualify.errors import NoDatabaseError
+from qualify.gate import (
+    ADVICE,
+    Basis,
+    Fact,
+    GateReason,
+    GateResult,
+    ReasonClass,
+    basis,
+    demands,
+    evaluate,
+    load_facts,
+    plural,
+)
+from qualify.store import open_store
 
 __all__ = ["register"]
 
@@ -22,6 +37,18 @@ PolicyOption = Annotated[Path, typer.Option("--policy", metavar="FILE", help="Th
 
 _SHOWN = 25
 """Lines of reasons; --json has them all."""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """An answer with what is to be said beside it."""
+
+    result: GateResult
+    basis: Basis | None
+    location: str
+    schema_digest: str
+    schema: list[Path] | None
+    scenarios: list[Path] | None
 
 
 def register(app: typer.Typer) -> None:
@@ -45,30 +72,68 @@ def _run(
 ) -> None:
     """Answer yes (0), no (1) or unknown (3), with reasons; 2 for bad input, 4 where the harness failed.
 
+    A database that does not exist yet holds no evidence: unknown. One that cannot be read is bad input.
+
     Example: qualify gate run --policy docs/examples/policy-window.yaml
     """
-    chosen = load_policy(policy)
-    loaded, library = load_inputs(schema, scenarios)
-    demanded = demands(chosen, loaded, library)
-    with open_store(db or default_location(), create=False) as store, store.session() as session:
-        known = load_facts(session, demanded, loaded, library)
-    result = evaluate(chosen, demanded, known, datetime.now(UTC))
-    print(json.dumps(_as_dict(result), ensure_ascii=False) if json_ else "\n".join(_lines(result)))
+    location = located(db)
+    chosen, demanded, loaded, library = with_policy(
+        policy, schema, scenarios, lambda read, *known: (read, demands(read, *known), *known)
+    )
+    nowhere = ""
+    known: tuple[Fact, ...] = ()
+    try:
+        with open_store(location, create=False, reading=True) as store, store.session() as session:
+            known = load_facts(session, demanded, loaded, library)
+    except NoDatabaseError as error:
+        nowhere = str(error)
+    now = datetime.now(UTC)
+    result = evaluate(chosen, demanded, known, now)
+    if nowhere:
+        result = replace(result, reasons=tuple(_without_database(r, nowhere) for r in result.reasons))
+    told = _Told(result, basis(chosen, known, now), location, loaded.digest, schema, scenarios)
+    if json_:
+        print_json(_as_dict(told))
+    else:
+        put(_lines(told))
     raise typer.Exit(result.answer.exit_status)
 
 
-def _as_dict(result: GateResult) -> dict[str, object]:
+def _without_database(reason: GateReason, nowhere: str) -> GateReason:
+    if reason.cls is not ReasonClass.EVIDENCE_MISSING:
+        return reason
+    return replace(reason, message=f"{reason.message}: {nowhere}")
+
+
+def _as_dict(told: _Told) -> dict[str, object]:
+    result = told.result
     return {
         "policy": result.policy,
         "answer": result.answer.value,
         "exit_status": result.answer.exit_status,
         "demanded": result.demanded,
+        "evidence": _basis(told.basis),
+        "database": told.location,
+        "schema_digest": told.schema_digest,
         "classes": [c.value for c in result.classes],
-        "reasons": [_reason(r) for r in result.reasons],
+        "reasons": [_reason(r, told) for r in result.reasons],
     }
 
 
-def _reason(reason: GateReason) -> dict[str, object]:
+def _basis(found: Basis | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "weakest": found.evidence[0].value,
+        "levels": [e.value for e in found.evidence],
+        "oldest": found.oldest.isoformat(),
+        "newest": found.newest.isoformat(),
+        "backends": list(found.backends),
+        "cells": found.cells,
+    }
+
+
+def _reason(reason: GateReason, told: _Told) -> dict[str, object]:
     demand = reason.demand
     return {
         "class": reason.cls.value,
@@ -78,24 +143,48 @@ def _reason(reason: GateReason) -> dict[str, object]:
         "scenario": demand.scenario if demand else None,
         "backend": reason.backend or None,
         "message": reason.message,
-        "advice": ADVICE[reason.cls],
+        "advice": _advice(reason, told),
     }
 
 
-def _lines(result: GateResult) -> Iterator[str]:
-    counts = f"{result.demanded} cells demanded, {len(result.reasons)} reasons against"
+def _advice(reason: GateReason, told: _Told) -> str:
+    """What to do, with the very command where one is named."""
+    demand = reason.demand
+    cell = "SOURCE TARGET"
+    if demand is not None:
+        cell = cell_arguments(demand.source, demand.target, demand.scenario, told.schema, told.scenarios)
+    return ADVICE[reason.cls].format(cell=cell)
+
+
+def _lines(told: _Told) -> Iterator[str]:
+    result = told.result
+    counts = f"{plural(result.demanded, 'cell')} demanded, {plural(len(result.reasons), 'reason')} against"
     yield f"{result.policy}: {result.answer.value.upper()} ({counts})"
+    yield f"evidence: {_evidence(told)}"
     if not result.reasons:
         return
     rows = _rows(result)
     yield ""
-    yield tabulate(rows[:_SHOWN], ["reason", "pair", "scenario", "what"], tablefmt="simple", disable_numparse=True)
+    yield from table(rows[:_SHOWN], ["reason", "pair", "scenario", "what"])
     if len(rows) > _SHOWN:
-        yield f"… and {len(rows) - _SHOWN} more lines; --json has them all"
+        yield f"… and {plural(len(rows) - _SHOWN, 'more line')}; --json has them all"
     yield ""
     yield "what to do"
     for cls in result.classes:
-        yield f"  {cls.value}: {ADVICE[cls]}"
+        first = next(r for r in result.reasons if r.cls is cls)
+        yield f"  {cls.value}: {_advice(first, told)}"
+
+
+def _evidence(told: _Told) -> str:
+    """What the answer rests on, in words."""
+    found = told.basis
+    if found is None:
+        return f"none in {told.location}"
+    oldest, newest = f"{found.oldest:%Y-%m-%d}", f"{found.newest:%Y-%m-%d}"
+    when = f"on {oldest}" if oldest == newest else f"from {oldest} to {newest}"
+    cells = "" if found.cells == told.result.demanded else f" for {found.cells} of them"
+    how = f"{', '.join(found.evidence)}{cells}, by {', '.join(found.backends)}"
+    return f"{how}, measured {when}; schema {told.schema_digest[:12]}"
 
 
 def _rows(result: GateResult) -> list[tuple[str, str, str, str]]:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
 import typer
-from tabulate import tabulate
 
-from qualify.cli.options import JsonOption, MatrixArgument, ScenariosOption, SchemaOption, load_inputs
+from qualify.cli.inputs import load_inputs, with_matrix
+from qualify.cli.options import JsonOption, MatrixArgument, ScenariosOption, SchemaOption
+from qualify.cli.output import print_json
+from qualify.cli.style import put, table
 from qualify.matrix import Selection, load_matrix, select, shipped_matrices
 
 __all__ = ["register"]
@@ -33,12 +35,12 @@ def _list(json_: JsonOption = False) -> None:
     schema, library = load_inputs(None, None)
     chosen = [select(load_matrix(name), schema, library) for name in shipped_matrices()]
     if json_:
-        print(json.dumps([_summary(s) for s in chosen], ensure_ascii=False))
+        print_json([_summary(s) for s in chosen])
         return
     rows = [
         (s.matrix.name, len(s.releases), len(s.pairs), len(s.scenarios), len(s.cells), s.matrix.title) for s in chosen
     ]
-    print(tabulate(rows, ["matrix", "releases", "pairs", "scenarios", "cells", "title"], tablefmt="simple"))
+    put(table(rows, ["matrix", "releases", "pairs", "scenarios", "cells", "title"]))
 
 
 def _show(
@@ -48,19 +50,19 @@ def _show(
 
     Examples: qualify matrix show upstream; qualify matrix show ./mine.yaml --scenarios ./scenarios
     """
-    chosen = select(load_matrix(matrix), *load_inputs(schema, scenarios))
+    chosen = with_matrix(matrix, schema, scenarios, select)
     if json_:
-        print(json.dumps(_summary(chosen), ensure_ascii=False))
+        print_json(_summary(chosen))
     else:
-        print(f"{chosen.matrix.name}: {chosen.matrix.title}")
+        put([f"{chosen.matrix.name}: {chosen.matrix.title}"])
         rows = [
             ("releases", " ".join(r.label for r in chosen.releases)),
             ("scenarios", " ".join(s.id for s in chosen.scenarios)),
             ("backends", " ".join(chosen.matrix.backends)),
-            ("pairs", len(chosen.pairs)),
-            ("cells", len(chosen.cells)),
+            ("pairs", str(len(chosen.pairs))),
+            ("cells", str(len(chosen.cells))),
         ]
-        print(tabulate(rows, tablefmt="plain", disable_numparse=True))
+        put(table(rows))
     _leave_if_empty(chosen)
 
 
@@ -71,12 +73,12 @@ def _pairs(
 
     Example: qualify matrix pairs window
     """
-    chosen = select(load_matrix(matrix), *load_inputs(schema, scenarios))
+    chosen = with_matrix(matrix, schema, scenarios, select)
     if json_:
-        print(json.dumps([{"source": p.source, "target": p.target, "direction": p.direction} for p in chosen.pairs]))
+        print_json([{"source": p.source, "target": p.target, "direction": p.direction} for p in chosen.pairs])
     else:
         rows = [(p.source, p.target, p.direction.value) for p in chosen.pairs]
-        print(tabulate(rows, ["source", "target", "direction"], tablefmt="simple", disable_numparse=True))
+        put(table(rows, ["source", "target", "direction"]))
     _leave_if_empty(chosen)
 
 
@@ -95,5 +97,5 @@ def _summary(chosen: Selection) -> dict[str, object]:
 
 def _leave_if_empty(chosen: Selection) -> None:
     if chosen.why_empty:
-        typer.echo(f"qualify: {chosen.why_empty}", err=True)
+        print(f"qualify: {chosen.why_empty}", file=sys.stderr)
         raise typer.Exit(EMPTY)

@@ -3,25 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from qualify.errors import UsageError
-from qualify.scenario import Scenario, library
-from qualify.schema import Schema, load
-from qualify.yamlfile import suggest
+from qualify.store import default_location
 
 __all__ = [
+    "REPORT_PLACE",
     "DbOption",
     "JsonOption",
     "MatrixArgument",
     "ScenariosOption",
     "SchemaOption",
-    "load_inputs",
+    "located",
 ]
+
+REPORT_PLACE = "[default: MATRIX.html and the like, in the reports folder where there is one, else beside the database]"
 
 MatrixArgument = Annotated[
     str,
@@ -57,12 +57,13 @@ ScenariosOption = Annotated[
 ]
 
 
-def load_inputs(schema: Sequence[Path] | None, scenarios: Sequence[Path] | None) -> tuple[Schema, dict[str, Scenario]]:
-    """What ships, with what the user added."""
-    known, found = load(schema or ()), library(scenarios or ())
-    for scenario in found.values():
-        for component in scenario.target.without:
-            if component not in known.components:
-                hint = suggest(component, known.components)
-                raise UsageError(f"scenario '{scenario.id}': target.without names no component: '{component}'; {hint}")
-    return known, found
+def located(db: str | None) -> str:
+    """Where the database is that --db names, or that is meant without it."""
+    if db is None:
+        return default_location()
+    if not db.strip():
+        raise UsageError(
+            "--db is empty (a variable that is not set?); name a database, "
+            f"or leave --db out, which means {default_location()}"
+        )
+    return db

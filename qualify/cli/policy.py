@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-import json
-from datetime import timedelta
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qualify.cli.options import JsonOption, ScenariosOption, SchemaOption, load_inputs
-from qualify.gate import Demand, Policy, demands, load_policy
+from qualify.cli.inputs import with_policy
+from qualify.cli.options import JsonOption, ScenariosOption, SchemaOption
+from qualify.cli.output import print_json
+from qualify.cli.style import put
+from qualify.gate import Demand, Policy, age_in_words, demands, plural
 
 __all__ = ["register"]
 
@@ -37,9 +39,10 @@ def _check(
     policy, demanded = _load(file, schema, scenarios)
     pairs = {(d.source, d.target) for d in demanded}
     if json_:
-        print(json.dumps({"policy": policy.name, "pairs": len(pairs), "demands": len(demanded)}))
+        print_json({"policy": policy.name, "pairs": len(pairs), "demands": len(demanded)})
     else:
-        print(f"{file}: policy '{policy.name}' is right; it demands {len(demanded)} cells of {len(pairs)} pairs")
+        demand = f"{plural(len(demanded), 'cell')} of {plural(len(pairs), 'pair')}"
+        put([f"{file}: policy '{policy.name}' is right; it demands {demand}"])
     if not demanded:
         # The file is right and yet asks for nothing: a gate could never say yes, so this is no yes either.
         raise typer.Exit(3)
@@ -55,21 +58,25 @@ def _explain(
     policy, demanded = _load(file, schema, scenarios)
     if json_:
         cells = [[d.source, d.target, d.scenario] for d in demanded]
-        print(json.dumps({"policy": policy.model_dump(mode="json"), "demands": cells}, ensure_ascii=False))
+        print_json({"policy": policy.model_dump(mode="json"), "demands": cells})
         return
-    print(f"{policy.name}" + (f": {policy.title}" if policy.title else ""))
-    for line in _sentences(policy):
-        print(f"  {line}")
-    print(f"demanded today ({len(demanded)} cells):")
+    put(_lines(policy, demanded))
+
+
+def _lines(policy: Policy, demanded: tuple[Demand, ...]) -> Iterator[str]:
+    yield f"{policy.name}" + (f": {policy.title}" if policy.title else "")
+    for sentence in _sentences(policy):
+        yield f"  {sentence}"
+    yield f"demanded today ({plural(len(demanded), 'cell')}):"
     for (source, target), members in groupby(demanded, key=lambda d: (d.source, d.target)):
-        print(f"  {source} → {target}: {', '.join(d.scenario for d in members)}")
+        yield f"  {source} → {target}: {', '.join(d.scenario for d in members)}"
     if not demanded:
-        print("  nothing; a gate with this policy answers unknown")
+        yield "  nothing; a gate with this policy answers unknown"
 
 
 def _sentences(policy: Policy) -> list[str]:
     allowed = " or ".join(policy.allowed_verdicts)
-    age = "of any age" if policy.maximum_age is None else f"at most {_age(policy.maximum_age)} old"
+    age = "of any age" if policy.maximum_age is None else f"at most {age_in_words(policy.maximum_age)} old"
     lines = [f"pairs: {selector}" for selector in policy.required_pairs]
     lines += [
         f"every demanded cell must be {allowed}" + (", or UNSUPPORTED" if policy.allow_unsupported else ""),
@@ -85,11 +92,5 @@ def _sentences(policy: Policy) -> list[str]:
     return lines
 
 
-def _age(age: timedelta) -> str:
-    hours = int(age.total_seconds() // 3600)
-    return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"
-
-
 def _load(file: Path, schema: list[Path] | None, scenarios: list[Path] | None) -> tuple[Policy, tuple[Demand, ...]]:
-    policy = load_policy(file)
-    return policy, demands(policy, *load_inputs(schema, scenarios))
+    return with_policy(file, schema, scenarios, lambda policy, *known: (policy, demands(policy, *known)))

@@ -4,18 +4,29 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qualify.cli.options import DbOption, JsonOption, MatrixArgument, ScenariosOption, SchemaOption, load_inputs
+from qualify.cli.failure import NothingSelectedError
+from qualify.cli.files import default_output, write_file
+from qualify.cli.inputs import with_matrix
+from qualify.cli.options import (
+    REPORT_PLACE,
+    DbOption,
+    JsonOption,
+    MatrixArgument,
+    ScenariosOption,
+    SchemaOption,
+    located,
+)
+from qualify.cli.output import FITTING, is_stdout, print_json, stdout_file
+from qualify.cli.style import columns
 from qualify.engine import tool_version
-from qualify.errors import UsageError
-from qualify.matrix import Selection, load_matrix, select
+from qualify.matrix import Selection, select
 from qualify.report import ReportData
 from qualify.report.export import as_dict
 from qualify.report.html import render as html
@@ -23,18 +34,25 @@ from qualify.report.junit import render as junit
 from qualify.report.load import load_report
 from qualify.report.terminal import render as terminal
 from qualify.schema import Schema
-from qualify.store import default_location, open_store
+from qualify.store import open_store
 
-__all__ = ["read_report", "register", "write_report"]
+__all__ = ["read_report", "register"]
 
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="PATH", help="Write here; '-' is standard output.", show_default=False),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help=f"Write here; '-' is standard output. {REPORT_PLACE}",
+        show_default=False,
+    ),
+]
+PrintedOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PATH", help="Write here instead of printing it.", show_default=False),
 ]
 ColourOption = Annotated[bool, typer.Option("--colour", help="Colour the verdicts.")]
-
-_STDOUT = Path("-")
-_EMPTY = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -46,22 +64,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="report")
 
 
-def read_report(selection: Selection, schema: Schema, db: str | None) -> ReportData:
+def read_report(selection: Selection, schema: Schema, location: str) -> ReportData:
     """The report of a matrix from a database that must exist."""
     now = datetime.now(UTC).replace(microsecond=0)
-    with open_store(db or default_location(), create=False) as store, store.session() as session:
+    with open_store(location, create=False, reading=True) as store, store.session() as session:
         return load_report(session, selection, schema, generated=now, tool_version=tool_version())
-
-
-def write_report(text: str, path: Path) -> None:
-    """A whole file or none: a reader never meets half a report."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; give another path") from error
 
 
 def _html(
@@ -76,8 +83,7 @@ def _html(
 
     Example: qualify report html upstream -o upstream.html
     """
-    selection, loaded = _select(matrix, schema, scenarios)
-    _put(html(read_report(selection, loaded, db)), output or _place(selection, ".html"), json_)
+    _put(html, ".html", matrix, output, db, schema, scenarios, json_)
 
 
 def _junit(
@@ -92,13 +98,12 @@ def _junit(
 
     Example: qualify report junit window -o junit.xml
     """
-    selection, loaded = _select(matrix, schema, scenarios)
-    _put(junit(read_report(selection, loaded, db)), output or _place(selection, ".junit.xml"), json_)
+    _put(junit, ".junit.xml", matrix, output, db, schema, scenarios, json_)
 
 
 def _terminal(
     matrix: MatrixArgument,
-    output: OutputOption = None,
+    output: PrintedOption = None,
     db: DbOption = None,
     schema: SchemaOption = None,
     scenarios: ScenariosOption = None,
@@ -109,33 +114,47 @@ def _terminal(
 
     Example: qualify report terminal window --colour
     """
-    data = read_report(*_select(matrix, schema, scenarios), db)
-    width = max(shutil.get_terminal_size((120, 24)).columns, 40)
-    text = json.dumps(as_dict(data), ensure_ascii=False) if json_ else terminal(data, colour=colour, width=width)
-    if output is None or output == _STDOUT:
+    location = located(db)
+    data = read_report(*_select(matrix, schema, scenarios), location)
+    if json_ and (output is None or is_stdout(output)):
+        print_json(as_dict(data))
+        return
+    text = json.dumps(as_dict(data), ensure_ascii=False) if json_ else terminal(data, colour=colour, width=columns(120))
+    if output is None or is_stdout(output):
         print(text)
     else:
-        write_report(text + "\n", output)
+        write_file(text + "\n", output, location)
 
 
 def _select(name: str, schema: list[Path] | None, scenarios: list[Path] | None) -> tuple[Selection, Schema]:
-    loaded, library = load_inputs(schema, scenarios)
-    selection = select(load_matrix(name), loaded, library)
+    selection, loaded = with_matrix(name, schema, scenarios, lambda matrix, *known: (select(matrix, *known), known[0]))
     if not selection.cells:
-        print(f"qualify: {selection.why_empty}", file=sys.stderr)
-        raise typer.Exit(_EMPTY)
+        raise NothingSelectedError(selection.why_empty)
     return selection, loaded
 
 
-def _place(selection: Selection, suffix: str) -> Path:
-    folder = Path("reports")
-    return (folder if folder.is_dir() else Path()) / f"{selection.matrix.name}{suffix}"
-
-
-def _put(text: str, output: Path, json_: bool) -> None:
-    if output == _STDOUT:
-        sys.stdout.write(text)
+def _put(
+    render: Callable[[ReportData], str],
+    suffix: str,
+    matrix: str,
+    output: Path | None,
+    db: str | None,
+    schema: list[Path] | None,
+    scenarios: list[Path] | None,
+    json_: bool,
+) -> None:
+    """Make a report that is a file, and say where it is."""
+    location = located(db)
+    selection, loaded = _select(matrix, schema, scenarios)
+    text = render(read_report(selection, loaded, location))
+    path = output or default_output(location, selection.matrix.name + suffix)
+    if is_stdout(path):
+        with stdout_file() as file:
+            file.write(text)
         return
-    write_report(text, output)
-    size = len(text.encode())
-    print(json.dumps({"path": str(output), "bytes": size}) if json_ else f"wrote {output} ({size / 1024:,.0f} KiB)")
+    write_file(text, path, location)
+    size = len(text.encode(errors=FITTING))
+    if json_:
+        print_json({"path": str(path), "bytes": size})
+    else:
+        print(f"wrote {path} ({size / 1024:,.0f} KiB)")

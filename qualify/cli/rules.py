@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
-from tabulate import tabulate
 
 from qualify.cli.options import JsonOption
+from qualify.cli.output import print_json
+from qualify.cli.style import put, table
 from qualify.compat import CATEGORIES, RULES, Rule, rule
 from qualify.errors import UsageError
 from qualify.yamlfile import suggest
@@ -41,10 +41,10 @@ def _list(category: CategoryOption = None, json_: JsonOption = False) -> None:
         raise UsageError(f"no category '{category}'; {suggest(wanted, CATEGORIES)}")
     chosen = [r for r in RULES.values() if wanted is None or r.id.startswith(wanted)]
     if json_:
-        print(json.dumps([_plain(r) for r in chosen], ensure_ascii=False))
+        print_json([_plain(r) for r in chosen])
         return
     rows = [(r.id, r.category, r.purpose) for r in chosen]
-    print(tabulate(rows, ["rule", "about", "purpose"], tablefmt="simple"))
+    put(table(rows, ["rule", "about", "purpose"]))
 
 
 def _show(name: IdArgument, json_: JsonOption = False) -> None:
@@ -54,13 +54,17 @@ def _show(name: IdArgument, json_: JsonOption = False) -> None:
     """
     chosen = rule(name)
     if json_:
-        print(json.dumps(_plain(chosen), ensure_ascii=False))
+        print_json(_plain(chosen))
         return
-    print(f"{chosen.id}: {chosen.purpose}")
-    print(f"  about: {chosen.category}")
-    print(f"  {chosen.text}")
-    print(f"  what to do: {chosen.advice}")
-    print(f"  documentation: {chosen.documentation}")
+    put(
+        [
+            f"{chosen.id}: {chosen.purpose}",
+            f"  about: {chosen.category}",
+            f"  {chosen.text}",
+            f"  what to do: {chosen.advice}",
+            f"  documentation: {chosen.documentation}",
+        ]
+    )
 
 
 def _plain(chosen: Rule) -> dict[str, Any]:

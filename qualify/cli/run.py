@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -19,20 +18,36 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from qualify.backends import backend as installed_backend
-from qualify.cli.options import DbOption, JsonOption, MatrixArgument, ScenariosOption, SchemaOption, load_inputs
-from qualify.cli.report import read_report, write_report
+from qualify.cli.failure import NothingSelectedError
+from qualify.cli.files import check_output, default_output, write_file
+from qualify.cli.inputs import with_matrix
+from qualify.cli.options import (
+    REPORT_PLACE,
+    DbOption,
+    JsonOption,
+    MatrixArgument,
+    ScenariosOption,
+    SchemaOption,
+    located,
+)
+from qualify.cli.output import print_json
+from qualify.cli.report import read_report
+from qualify.cli.style import columns
 from qualify.engine import DEFAULT_TIMEOUT, Plan, Progress, RunSummary, plan, run_matrix
-from qualify.errors import UsageError
-from qualify.matrix import Matrix, load_matrix
+from qualify.errors import Problems, UsageError
+from qualify.matrix import Matrix
 from qualify.report import ReportData
 from qualify.report.html import render as html
 from qualify.report.junit import render as junit
 from qualify.report.terminal import render as terminal
-from qualify.store import default_location, open_store
+from qualify.scenario import Scenario
+from qualify.schema import Schema
+from qualify.store import open_store, run_lock
 
 __all__ = ["register"]
 
-_OK, _DISAGREEMENT, _EMPTY, _FAILED = 0, 1, 3, 4
+_OK, _DISAGREEMENT, _FAILED = 0, 1, 4
+_SEEDS = (1 << 63) - 1  # what every database can store as a number
 _SHOWN = 10
 _SUFFIXES = (".html", ".htm", ".xml")
 
@@ -53,10 +68,10 @@ def _run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Run every cell, also those that have their answer.")] = False,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="PATH", help="Where the report goes (HTML; JUnit if it ends in .xml)."),
+        typer.Option("--report", metavar="PATH", help=f"Where the report goes (.xml: JUnit). {REPORT_PLACE}"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Instead of the matrix's or scenarios' own.")
+        int | None, typer.Option("--seed", min=0, max=_SEEDS, help="Instead of the matrix's or scenarios' own.")
     ] = None,
     schema: SchemaOption = None,
     scenarios: ScenariosOption = None,
@@ -70,6 +85,8 @@ def _run(
 ) -> None:
     """Run the cells of a matrix that have no answer yet, and report on all of it. Interrupt it whenever you like.
 
+    On an SQLite database one run at a time is at work; a second is told who does it and ends with 2.
+
     Examples:
 
       qualify run upstream
@@ -82,39 +99,39 @@ def _run(
     if report is not None and report.suffix not in _SUFFIXES:
         raise UsageError(f"--report {report}: expected a name that ends in {', '.join(_SUFFIXES)}")
     started = perf_counter()
-    location = db or default_location()
-    planned = _plan(load_matrix(matrix), backend, seed, schema, scenarios)
+    location = located(db)
+    planned = with_matrix(matrix, schema, scenarios, lambda m, s, known: _plan(m, s, known, backend, seed))
     if not planned.cells:
-        print(f"qualify: {planned.selection.why_empty}", file=sys.stderr)
-        raise typer.Exit(_EMPTY)
+        raise NothingSelectedError(planned.selection.why_empty)
+    path = report or default_output(location, f"{planned.matrix.name}.html")
+    check_output(path, location)
     summary = _execute(planned, location, jobs=jobs, fresh=fresh, share=share, timeout=timeout)
     data = read_report(planned.selection, planned.schema, location)
-    path = report or _report_path(location, planned.matrix.name)
-    write_report(junit(data) if path.suffix == ".xml" else html(data), path)
+    write_file(junit(data) if path.suffix == ".xml" else html(data), path, location)
     seconds = perf_counter() - started
     if json_:
-        print(json.dumps({**summary.as_dict(), "total_seconds": seconds, "db": location, "report": str(path)}))
+        print_json({**summary.as_dict(), "total_seconds": seconds, "db": location, "report": str(path)})
     else:
         _print(data, summary, seconds, path)
     raise typer.Exit(_status(summary))
 
 
 def _plan(
-    matrix: Matrix,
-    backends: list[str] | None,
-    seed: int | None,
-    schema: list[Path] | None,
-    scenarios: list[Path] | None,
+    matrix: Matrix, schema: Schema, library: dict[str, Scenario], backends: list[str] | None, seed: int | None
 ) -> Plan:
-    for name in backends or ():
-        installed_backend(name)
+    problems = Problems()
     if backends:
-        matrix = matrix.model_copy(update={"backends": tuple(dict.fromkeys(backends))})
-    return plan(matrix, *load_inputs(schema, scenarios), seed=seed)
+        known = tuple(n for n in dict.fromkeys(backends) if problems.take(partial(installed_backend, n)) is not None)
+        matrix = matrix.model_copy(update={"backends": known})
+    planned = problems.take(lambda: plan(matrix, schema, library, seed=seed))
+    problems.check()
+    assert planned is not None
+    return planned
 
 
 def _execute(planned: Plan, location: str, *, jobs: int | None, fresh: bool, share: bool, timeout: float) -> RunSummary:
-    with open_store(location) as store, _progress_bar() as progress:
+    doing = f"matrix '{planned.matrix.name}'"
+    with run_lock(location, doing), open_store(location) as store, _progress_bar() as progress:
         return run_matrix(planned, store, jobs=jobs, fresh=fresh, share=share, timeout=timeout, progress=progress)
 
 
@@ -141,16 +158,9 @@ def _progress_bar() -> Iterator[Progress | None]:
         yield advance
 
 
-def _report_path(location: str, name: str) -> Path:
-    reports = Path("reports")
-    if reports.is_dir() or "://" in location:
-        return reports / f"{name}.html"
-    return Path(location).expanduser().with_name(f"{name}.html")
-
-
 def _print(data: ReportData, summary: RunSummary, seconds: float, path: Path) -> None:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(terminal(data, colour=colour, width=max(shutil.get_terminal_size((120, 24)).columns, 40)))
+    print(terminal(data, colour=colour, width=columns(120)))
     print()
     print("\n".join(_lines(summary, seconds)))
     print(path)

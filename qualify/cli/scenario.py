@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from tabulate import tabulate
 
 from qualify.cli.options import JsonOption, ScenariosOption
+from qualify.cli.output import print_json
+from qualify.cli.style import put, table
 from qualify.errors import UsageError
 from qualify.scenario import Flb, KexecMetadata, KhoTest, Memfd, ReserveMem, Scenario, Session, library
 from qualify.yamlfile import suggest
@@ -51,12 +52,12 @@ def _list(tag: TagOption = None, scenarios: ScenariosOption = None, json_: JsonO
             raise UsageError(f"no scenario has the tag '{name}'; {suggest(name, tags)}")
     chosen = [s for s in known.values() if set(tag or ()) <= set(s.tags)]
     if json_:
-        print(json.dumps([_summary(s) for s in chosen], ensure_ascii=False))
+        print_json([_summary(s) for s in chosen])
     else:
         rows = [(s.id, _size(s.touched_bytes), ", ".join(s.tags), s.title) for s in chosen]
-        print(tabulate(rows, ["scenario", "touches", "tags", "title"], tablefmt="simple", disable_numparse=True))
+        put(table(rows, ["scenario", "touches", "tags", "title"]))
     if not chosen:
-        typer.echo(f"qualify: no scenario has all of the tags {', '.join(tag or ())}", err=True)
+        print(f"qualify: no scenario has all of the tags {', '.join(tag or ())}", file=sys.stderr)
         raise typer.Exit(3)
 
 
@@ -67,9 +68,9 @@ def _show(name: IdArgument, scenarios: ScenariosOption = None, json_: JsonOption
     """
     scenario = named_scenario(library(scenarios or ()), name)
     if json_:
-        print(json.dumps(scenario.model_dump(mode="json") | _summary(scenario), ensure_ascii=False))
+        print_json(scenario.model_dump(mode="json") | _summary(scenario))
     else:
-        print("\n".join(lines(scenario)))
+        put(lines(scenario))
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:

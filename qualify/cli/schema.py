@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +12,10 @@ from tabulate import tabulate
 
 from qualify.cli.editor import EDITOR_SCHEMAS, editor_schema
 from qualify.cli.options import JsonOption, SchemaOption
+from qualify.cli.output import print_json
+from qualify.cli.style import put, table
 from qualify.errors import UsageError
-from qualify.schema import Format, Release, Schema, load
+from qualify.schema import Format, Release, Schema, load, suggest_release
 from qualify.schema.diff import Difference, diff_formats, diff_releases
 from qualify.yamlfile import suggest
 
@@ -46,13 +47,13 @@ def _list(schema: SchemaOption = None, json_: JsonOption = False) -> None:
     """
     loaded = load(schema or ())
     if json_:
-        print(json.dumps([_release_summary(loaded, r) for r in loaded.releases], ensure_ascii=False))
+        print_json([_release_summary(loaded, r) for r in loaded.releases])
         return
     rows = [
         (r.label, ", ".join(r.aliases), loaded.fingerprint(r)[:12], r.provenance.kind.value, ", ".join(_written(r)))
         for r in loaded.releases
     ]
-    print(tabulate(rows, ["release", "aliases", "fingerprint", "known by", "writes"], tablefmt="simple"))
+    put(table(rows, ["release", "aliases", "fingerprint", "known by", "writes"]))
 
 
 def _show(name: NameArgument, schema: SchemaOption = None, json_: JsonOption = False) -> None:
@@ -65,10 +66,9 @@ def _show(name: NameArgument, schema: SchemaOption = None, json_: JsonOption = F
     if json_:
         plain = thing.model_dump(mode="json", exclude_none=True)
         extra = {"fingerprint": loaded.fingerprint(thing)} if isinstance(thing, Release) else _layouts(loaded, thing)
-        print(json.dumps(plain | extra, ensure_ascii=False))
+        print_json(plain | extra)
         return
-    lines = _release_lines(loaded, thing) if isinstance(thing, Release) else _format_lines(loaded, thing)
-    print("\n".join(lines))
+    put(_release_lines(loaded, thing) if isinstance(thing, Release) else _format_lines(loaded, thing))
 
 
 def _diff(old: OldArgument, new: NewArgument, schema: SchemaOption = None, json_: JsonOption = False) -> None:
@@ -85,10 +85,9 @@ def _diff(old: OldArgument, new: NewArgument, schema: SchemaOption = None, json_
     else:
         raise UsageError(f"'{old}' and '{new}' are not of one kind; give two releases or two formats")
     if json_:
-        print(json.dumps([_difference(d) for d in found], ensure_ascii=False))
+        print_json([_difference(d) for d in found])
         return
-    for line in _diff_lines(found):
-        print(line)
+    put(_diff_lines(found))
     if not found:
         print(f"no difference: {old} and {new} write, read, require and do the same")
 
@@ -113,7 +112,10 @@ def _jsonschema(kind: KindArgument = None, output: DirOption = None, json_: Json
             path.write_text(editor_schema(name), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write to {output}: {error.strerror}") from error
-    print(json.dumps([str(p) for p in paths]) if json_ else "\n".join(str(p) for p in paths))
+    if json_:
+        print_json([str(p) for p in paths])
+    else:
+        print("\n".join(str(p) for p in paths))
 
 
 def _named(schema: Schema, name: str) -> Release | Format:
@@ -121,7 +123,9 @@ def _named(schema: Schema, name: str) -> Release | Format:
         return schema.formats[name]
     releases = {alias for r in schema.releases for alias in (r.label, *r.aliases)}
     if name not in releases:
-        raise UsageError(f"no release and no format '{name}'; {suggest(name, [*releases, *schema.formats])}")
+        versioned = name[:1].isdigit()
+        hint = suggest_release(name, schema.releases) if versioned else suggest(name, [*releases, *schema.formats])
+        raise UsageError(f"no release and no format '{name}'; {hint}")
     return schema.release(name)
 
 

@@ -62,10 +62,11 @@ _ANSWERS = {
     ReasonClass.NOTHING_APPLICABLE: Answer.UNKNOWN,
 }
 
+#: ``{cell}`` stands for the pair and scenario as arguments of a command.
 ADVICE: dict[ReasonClass, str] = {
-    ReasonClass.FORBIDDEN_VERDICT: "do not take these pairs with state preserved; `qualify explain` says why",
+    ReasonClass.FORBIDDEN_VERDICT: "do not take these pairs with state preserved; `qualify explain {cell}` says why",
     ReasonClass.FORBIDDEN_CONSEQUENCE: "decide whether the consequence is bearable; the policy says it is not",
-    ReasonClass.PREDICTED_WORSE: "one run shows one outcome; `qualify check` names the condition of the worse one",
+    ReasonClass.PREDICTED_WORSE: "one run shows one outcome; `qualify check {cell}` says when the worse one comes",
     ReasonClass.DISAGREEMENT: "schema or backend is wrong about these kernels: find out which",
     ReasonClass.HARNESS_FAILED: "says nothing about kernels: look at the detail, mend the harness, `qualify run` again",
     ReasonClass.EVIDENCE_MISSING: "run a matrix that has these cells: `qualify run MATRIX`",

@@ -43,7 +43,7 @@ from qualify.store import (
     open_store,
 )
 
-__all__ = ["Said", "fill", "selection"]
+__all__ = ["Said", "fill", "selection", "shipped"]
 
 
 @dataclass(frozen=True)

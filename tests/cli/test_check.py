@@ -64,6 +64,7 @@ def test_check_says_which_objects_and_why() -> None:
         "  what to do: Build the target with the handler before you jump: "
         "one such file costs every session on the host.\n"
         "\n"
+        "evidence: static, from the schema alone; nothing was run\n"
         "no: 'qualify explain 7.1.13 7.1.13-nomemfd' says why\n"
     )
 
@@ -136,6 +137,43 @@ def test_a_broken_schema_file_is_reported_with_its_place(tmp_path: Path) -> None
     result = run("check", "7.1.13", "mine", "--schema", mine)
     assert result.exit_code == 2
     assert f"{mine}:3:1: no release '7.1.31' to inherit from" in result.stderr
+
+
+def test_the_next_command_sees_the_same_files(tmp_path: Path) -> None:
+    mine = tmp_path / "my tree.yaml"
+    mine.write_text('label: mine\nversion: "7.0"\ninherits: "7.0.13"\nprovenance: {kind: proposed}\n')
+    result = run("check", "6.19", "mine", "--schema", mine, "--scenario", "memfd-dense")
+    assert result.exit_code == 1
+    command = f"qualify explain 6.19.11 mine --scenario memfd-dense --schema '{mine}'"
+    assert result.stdout.splitlines()[-1] == f"no: '{command}' says why"
+
+
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_an_answer_says_that_nothing_was_run(command: str) -> None:
+    assert "\nevidence: static, from the schema alone; nothing was run\n" in run(command, "7.2", "7.3").stdout
+
+
+def test_every_unknown_name_is_told_at_once() -> None:
+    result = run("check", "6.99", "7.99", "--scenario", "baselin")
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert [line.partition(";")[0] for line in lines] == [
+        "qualify: unknown release '6.99'",
+        "unknown release '7.99'",
+        "unknown scenario 'baselin'",
+    ]
+
+
+@pytest.mark.parametrize("name", ["6.17", "6.17.10"])
+def test_a_release_that_there_is_not_is_sought_in_its_series(name: str) -> None:
+    """A label that looks alike may lie beyond a change of formats: it is not to be suggested alone."""
+    said = run("check", name, "7.1").stderr
+    series = "the 6.17 series has 6.17.8 (also 6.17.0-6.17.8) and 6.17.13 (also 6.17.9+)"
+    assert said == (
+        f"qualify: unknown release '{name}'; {series}; "
+        "labels and aliases are literal names, a version number never selects a format ('qualify schema list')\n"
+    )
+    assert said == run("schema", "show", name).stderr.replace("no release and no format", "unknown release")
 
 
 # --- explain ----------------------------------------------------------------------------------------------------

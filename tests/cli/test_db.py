@@ -87,8 +87,8 @@ def test_merge(cli: Cli, tmp_path: Path) -> None:
     result = cli("db", "merge", "a.sqlite", "b.sqlite", "--db", "all.sqlite")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "a.sqlite: 1 runs, 1 results and 0 artefacts were new",
-        "b.sqlite: 1 runs, 1 results and 1 artefacts were new",
+        "a.sqlite: 1 run, 1 result and 0 artefacts were new",
+        "b.sqlite: 1 run, 1 result and 1 artefact were new",
     ]
     assert _verdict(tmp_path / "all.sqlite") == "PANIC"
     again = json.loads(cli("db", "merge", "a.sqlite", "--db", "all.sqlite", "--json").stdout)
@@ -102,6 +102,19 @@ def test_merging_what_cannot_be_read(cli: Cli, tmp_path: Path, contents: bytes |
     result = cli("db", "merge", "b.sqlite", "--db", "all.sqlite")
     assert result.exit_code == 2
     assert ("no such database" if contents is None else "is not an SQLite database") in result.stderr
+    assert not (tmp_path / "all.sqlite").exists()
+
+
+def test_a_merge_that_fails_half_way_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
+    """The second database is damaged where opening it does not look."""
+    _fill(tmp_path / "a.sqlite", "a", "LOST", log="x")
+    _fill(tmp_path / "b.sqlite", "b", "PANIC")
+    with closing(sqlite3.connect(tmp_path / "b.sqlite")) as db, db:
+        db.execute("DROP TABLE document")
+    before = sorted(os.listdir(tmp_path))
+    result = cli("db", "merge", "a.sqlite", "b.sqlite", "--db", "all.sqlite")
+    assert (result.exit_code, result.stderr) == (2, "qualify: sqlite:///b.sqlite: no such table: document\n")
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_export_and_import_carry_everything(cli: Cli, tmp_path: Path) -> None:
@@ -110,7 +123,7 @@ def test_export_and_import_carry_everything(cli: Cli, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout == f"wrote a.jsonl ({len((tmp_path / 'a.jsonl').read_text().splitlines())} lines)\n"
     result = cli("db", "import", "a.jsonl", "--db", "b.sqlite")
-    assert result.stdout == "a.jsonl: 1 runs, 2 results and 1 artefacts were new\n"
+    assert result.stdout == "a.jsonl: 1 run, 2 results and 1 artefact were new\n"
     with open_store(tmp_path / "b.sqlite") as store, store.session() as session:
         found = load_latest(session, [CELL])[CELL]
         (kept,) = load_artefacts(session, [found.result_id])[found.result_id]
@@ -153,6 +166,8 @@ def test_a_broken_export_changes_nothing(
     result = cli("db", "import", "bad.jsonl", "--db", "b.sqlite")
     assert result.exit_code == 2
     assert message in result.stderr
+    assert cli("db", "import", "bad.jsonl", "--db", "new.sqlite").exit_code == 2
+    assert not (tmp_path / "new.sqlite").exists()
     assert (_results(tmp_path / "b.sqlite"), _verdict(tmp_path / "b.sqlite")) == (1, "PANIC")
 
 
@@ -164,7 +179,10 @@ def test_an_export_that_is_not_there(cli: Cli) -> None:
 def test_exporting_to_nowhere_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
     _fill(tmp_path / "a.sqlite", "a", "LOST")
     result = cli("db", "export", "none/a.jsonl", "--db", "a.sqlite")
-    assert (result.exit_code, result.stderr) == (2, "qualify: cannot write none/a.jsonl: No such file or directory\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "qualify: cannot write none/a.jsonl: No such file or directory; give another path\n",
+    )
 
 
 def test_a_damaged_artefact_is_not_exported(cli: Cli, tmp_path: Path) -> None:
@@ -183,7 +201,7 @@ def test_prune_forgets_what_was_replaced_and_keeps_the_latest(cli: Cli, tmp_path
     _fill(path, "b", "PANIC", log="second")
     assert cli("db", "prune", "--older-than", "1d", "--db", path).stdout == "forgot 0 results, 0 runs and 0 artefacts\n"
     dry = cli("db", "prune", "--older-than", "0d", "--dry-run", "--db", path)
-    assert dry.stdout == "would forget 1 results, 1 runs and 1 artefacts\n"
+    assert dry.stdout == "would forget 1 result, 1 run and 1 artefact\n"
     assert _results(path) == 2
     done = json.loads(cli("db", "prune", "--older-than", "0d", "--json", "--db", path).stdout)
     assert done == {"db": str(path), "dry_run": False, "results": 1, "runs": 1, "artefacts": 1}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from qualify.cli.main import app
 from qualify.model import Consequence, Evidence, Status, Verdict
-from tests.cli.filled import Said, fill, selection
+from tests.cli.filled import Said, fill, selection, shipped
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "policy-window.yaml"
 
@@ -58,8 +58,44 @@ def test_answers(tmp_path: Path, said: Said | None, status: int, answer: str, cl
     assert told["demanded"] == 6
 
 
-def test_a_yes_is_one_line(tmp_path: Path) -> None:
-    assert gate(tmp_path, Said()).stdout == "window-updates: YES (6 cells demanded, 0 reasons against)\n"
+def test_a_yes_says_what_it_rests_on(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    first = selection().cells[0]
+
+    def say(cell: object) -> Said:
+        return Said(evidence=Evidence.VM, measured=now - timedelta(days=2)) if cell == first else Said(measured=now)
+
+    db = fill(tmp_path / "db.sqlite", say)
+    digest = shipped().digest
+    assert run("gate", "run", "--policy", EXAMPLE, "--db", db).stdout == (
+        "window-updates: YES (6 cells demanded, 0 reasons against)\n"
+        f"evidence: simulated, vm, by simulator, measured from {now - timedelta(days=2):%Y-%m-%d} to {now:%Y-%m-%d}; "
+        f"schema {digest[:12]}\n"
+    )
+    told = json.loads(run("gate", "run", "--policy", EXAMPLE, "--db", db, "--json").stdout)
+    assert told["evidence"] == {
+        "weakest": "simulated",
+        "levels": ["simulated", "vm"],
+        "oldest": (now - timedelta(days=2)).isoformat(),
+        "newest": now.isoformat(),
+        "backends": ["simulator"],
+        "cells": 6,
+    }
+    assert (told["database"], told["schema_digest"]) == (str(db), digest)
+
+
+def test_evidence_for_some_cells_is_no_evidence_for_all(tmp_path: Path) -> None:
+    pairs = [(p.source, p.target) for p in selection().pairs[:1]]
+    db = fill(tmp_path / "db.sqlite", lambda c: Said() if (c.source, c.target) in pairs else None)
+    result = run("gate", "run", "--policy", EXAMPLE, "--db", db)
+    assert result.exit_code == 3
+    assert "\nevidence: simulated for 1 of them, by simulator, measured on " in result.stdout
+
+
+def test_a_future_date_is_no_age(tmp_path: Path) -> None:
+    result = gate(tmp_path, Said(measured=datetime.now(UTC) + timedelta(days=400)))
+    assert result.exit_code == 3
+    assert "which is in the future, so its age is unknown" in result.stdout
 
 
 def test_a_no_says_where_why_and_what_to_do(tmp_path: Path) -> None:
@@ -71,12 +107,26 @@ def test_a_no_says_where_why_and_what_to_do(tmp_path: Path) -> None:
 
     result = run("gate", "run", "--policy", EXAMPLE, "--db", fill(tmp_path / "db.sqlite", say))
     assert result.exit_code == 1
-    assert "window-updates: NO (6 cells demanded, 1 reasons against)" in result.stdout
+    assert "window-updates: NO (6 cells demanded, 1 reason against)" in result.stdout
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("forbidden-verdict ")]
     assert line.split("  ")[0] == "forbidden-verdict"
     assert f"{first.source} → {first.target}" in line
     assert "CORRUPT; allowed is RESTORED [simulator]" in line
-    assert "  forbidden-verdict: do not take these pairs with state preserved" in result.stdout
+    advice = "do not take these pairs with state preserved; "
+    advice += f"`qualify explain {first.source} {first.target}` says why"
+    assert f"  forbidden-verdict: {advice}" in result.stdout
+
+
+def test_advice_names_the_command_with_its_files(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text('label: mine\nversion: "7.4"\ninherits: 7.3.4\nprovenance: {kind: proposed}\n')
+    policy = write(tmp_path, "scenarios: [mixed]\n")
+    db = fill(tmp_path / "db.sqlite", lambda _: Said(Verdict.LOST))
+    told = json.loads(run("gate", "run", "--policy", policy, "--db", db, "--schema", mine, "--json").stdout)
+    first = next(r for r in told["reasons"] if r["class"] == "forbidden-verdict")
+    command = f"qualify explain {first['source']} {first['target']} --scenario mixed --schema {mine}"
+    assert f"`{command}`" in first["advice"]
+    assert run(*command.split()[1:]).exit_code == 0
 
 
 def test_precedence(tmp_path: Path) -> None:
@@ -142,11 +192,57 @@ def test_a_broken_policy_is_bad_input(tmp_path: Path) -> None:
         assert f"{policy}:4:20: 'allowed_verdicts.0': input should be" in result.stderr
 
 
-def test_no_database_is_bad_input(tmp_path: Path) -> None:
-    result = run("gate", "run", "--policy", EXAMPLE, "--db", tmp_path / "absent.sqlite")
-    assert result.exit_code == 2
-    assert "absent.sqlite" in result.stderr
-    assert not (tmp_path / "absent.sqlite").exists()
+@pytest.mark.parametrize("empty", [False, True])
+def test_no_database_is_no_evidence(tmp_path: Path, empty: bool) -> None:
+    path = tmp_path / "absent.sqlite"
+    if empty:
+        path.touch()
+    what = "is an empty file and no database yet" if empty else "there is no such database"
+    result = run("gate", "run", "--policy", EXAMPLE, "--db", path)
+    assert (result.exit_code, result.stderr) == (3, "")
+    assert f"\nevidence: none in {path}\n" in result.stdout
+    assert f"never run: {path}: {what}; 'qualify run MATRIX --db {path}' makes one" in result.stdout
+    told = json.loads(run("gate", "run", "--policy", EXAMPLE, "--db", path, "--json").stdout)
+    assert (told["answer"], told["classes"], told["evidence"]) == ("unknown", ["evidence-missing"], None)
+    assert path.exists() == empty
+
+
+def test_a_database_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("dear diary " * 200)
+    for path in (tmp_path / "notes.txt", tmp_path):
+        assert run("gate", "run", "--policy", EXAMPLE, "--db", path).exit_code == 2
+
+
+def test_an_empty_name_is_not_the_default(tmp_path: Path) -> None:
+    """As a variable that is not set gives."""
+    database = (["prune", "--older-than=0d"], ["export", "-"], ["upgrade"], ["merge", "a"])
+    commands = [["gate", "run", "--policy", EXAMPLE], ["report", "html", "window"], *(["db", *c] for c in database)]
+    for command in commands:
+        for nothing in ("", " "):
+            result = run(*command, "--db", nothing)
+            assert result.exit_code == 2
+            assert "qualify: --db is empty (a variable that is not set?); name a database" in result.stderr
+
+
+def test_mistakes_in_a_policy_and_names_that_do_not_exist_are_told_in_one_go(tmp_path: Path) -> None:
+    policy = write(tmp_path, "maximum_age: soon\nscenarios: [basline]\n")
+    for command in (("gate", "run", "--policy"), ("policy", "check")):
+        said = run(*command, policy).stderr.replace(str(policy), "F")
+        assert "F:3:1: 'maximum_age': expected a number of hours, days or weeks" in said
+        assert "F:4:13: there is no scenario 'basline'" in said
+        assert "required_pairs" not in said
+
+
+@pytest.mark.parametrize(("age", "words"), [("1h", "1 hour"), ("1d", "1 day"), ("36h", "36 hours"), ("2w", "14 days")])
+def test_one_is_no_plural(tmp_path: Path, age: str, words: str) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"name: p\nrequired_pairs: [{{source: '7.2', target: '7.3'}}]\nmaximum_age: {age}\n")
+    told = run("policy", "explain", policy).stdout
+    assert f"at most {words} old" in told
+    assert "demanded today (1 cell):" in told
+    assert "it demands 1 cell of 1 pair" in run("policy", "check", policy).stdout
+    asked = run("gate", "run", "--policy", policy, "--db", tmp_path / "none.sqlite").stdout
+    assert asked.startswith("p: UNKNOWN (1 cell demanded, 1 reason against)\n")
 
 
 def test_policy_check_and_explain() -> None:

@@ -92,10 +92,27 @@ def test_mistakes_come_with_their_places(cli: Cli, tmp_path: Path) -> None:
     path = _matrix(tmp_path, scenarios="[basline]", backends="[]", pears="all")
     result = cli("matrix", "show", path)
     assert result.exit_code == 2
-    lines = result.stderr.splitlines()
-    assert lines[0].startswith(f"qualify: {path}:5:1: 'backends'")
-    assert lines[1].startswith(f"{path}:6:1: unknown key 'pears'")
-    assert "did you mean pairs" in lines[2]
+    assert result.stderr.splitlines() == [
+        f"qualify: {path}:4:13: there is no scenario 'basline'",
+        "    did you mean baseline?",
+        f"{path}:5:1: 'backends': expected at least 1 entry",
+        f"{path}:6:1: unknown key 'pears'",
+        "    did you mean pairs or scenarios?",
+    ]
+
+
+def test_mistakes_of_all_files_are_told_in_one_go(cli: Cli, tmp_path: Path) -> None:
+    path = _matrix(tmp_path, scenarios="[basline]", pears="all")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bad.yaml").write_text("id: bad\n")
+    (tmp_path / "schema.yaml").write_text("structs: 5\n")
+    result = cli("matrix", "show", path, "--scenarios", tmp_path / "mine", "--schema", tmp_path / "schema.yaml")
+    assert result.exit_code == 2
+    said = result.stderr.replace(str(tmp_path), "T")
+    for line in ("T/mine.yaml:5:1: unknown key 'pears'", "T/mine/bad.yaml:1:1: 'title' is missing",
+                 "T/schema.yaml:1:1: 'structs' must be a list"):  # fmt: skip
+        assert line in said
+    assert "basline" not in said  # what the scenarios are is not known
 
 
 def test_an_unknown_matrix(cli: Cli) -> None:

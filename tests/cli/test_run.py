@@ -122,6 +122,8 @@ def test_an_empty_matrix_is_3(cli: Cli, small: Path, tmp_path: Path) -> None:
     result = cli("run", small, "--db", "q.sqlite")
     assert result.exit_code == 3
     assert result.stderr == "qualify: matrix 'small' selects no release: nothing in the schema fits 'releases'\n"
+    told = json.loads(cli("run", small, "--db", "q.sqlite", "--json").stdout)
+    assert told["error"]["exit_status"] == 3
     assert not (tmp_path / "q.sqlite").exists()
 
 
@@ -177,14 +179,41 @@ def test_errors_are_never_verdicts_and_are_tried_again(
         (["run", "small.yaml", "--backend", "simulatr"], "there is no backend 'simulatr'\n    did you mean simulator?"),
         (["run", "small.yaml", "--db", "small.yaml"], "small.yaml: is not an SQLite database that can be read"),
         (["run", "small.yaml", "--db", "q.sqlite", "--report", "small.yaml/r.html"], "cannot write small.yaml/r.html"),
+        (["run", "small.yaml", "--db", "q.sqlite", "--report", "/proc/r.html"], "cannot write /proc/r.html"),
+        (["run", "small.yaml", "--db", "q.html", "--report", "q.html"], "it belongs to the database q.html"),
+        (["run", "small.yaml", "--db", "small.html"], "cannot write small.html: it belongs to the database small.html"),
+        (["run", "small.yaml", "--db", ""], "--db is empty (a variable that is not set?)"),
+        (["run", "small.yaml", "--seed", str(1 << 63)], "Invalid value for '--seed'"),
         (["run", "small.yaml", "--schema", "none.yaml"], "none.yaml: no such file"),
         (["run", "small.yaml", "--scenarios", "none.yaml"], "none.yaml: no such file"),
     ],
 )
-def test_bad_input_is_2(cli: Cli, small: Path, arguments: list[str], message: str) -> None:
+def test_bad_input_is_2_and_runs_nothing(
+    cli: Cli, small: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     result = cli(*arguments)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_the_largest_seed(cli: Cli, small: Path) -> None:
+    assert cli("run", small, "--db", "q.sqlite", "--seed", str((1 << 63) - 1)).exit_code == 0
+
+
+def test_mistakes_of_file_names_and_options_are_told_in_one_go(cli: Cli, small: Path) -> None:
+    small.write_text(SMALL.replace("[baseline]", "[basline]") + "pears: all\nbackends: [simulatr]\n")
+    said = cli("run", small, "--db", "q.sqlite").stderr.replace(str(small), "F")
+    places = [line for line in said.removeprefix("qualify: ").splitlines() if not line.startswith("  ")]
+    assert places == [
+        "F:4:13: there is no scenario 'basline'",
+        "F:5:1: unknown key 'pears'",
+        "F:6:12: there is no backend 'simulatr'",
+    ]
+    said = cli("run", small, "--db", "q.sqlite", "--backend", "simulator", "--backend", "qemuu").stderr
+    assert "there is no backend 'qemuu'" in said
+    assert "simulatr'" not in said
+    assert "there is no scenario 'basline'" in said
 
 
 def test_a_backend_can_be_named(cli: Cli, small: Path) -> None:
@@ -277,12 +306,18 @@ def test_an_interrupt_is_130_and_keeps_what_had_ended(cli: Cli, tmp_path: Path) 
     assert (summary["kept"], summary["statuses"]) == (kept, {"DONE": summary["cells"]})
 
 
-def test_two_runs_at_once_in_one_database(cli: Cli, tmp_path: Path) -> None:
+def test_a_second_run_on_a_database_is_told_of_the_first(tmp_path: Path) -> None:
+    """Side by side, each would run every cell."""
     racers = [_start(tmp_path, "--json", "--report", f"{n}.html") for n in range(2)]
     ended = [racer.communicate(timeout=300) for racer in racers]
-    assert {racer.returncode for racer in racers} <= {0, 1}, ended
-    summaries = [json.loads(out) for out, _ in ended]
-    assert [s["statuses"] for s in summaries] == [{"DONE": s["cells"]} for s in summaries]
+    first, second = sorted(range(2), key=lambda n: racers[n].returncode)
+    assert (racers[first].returncode, racers[second].returncode) == (0, 2), ended
+    summary = json.loads(ended[first][0])
+    assert (summary["statuses"], summary["kept"]) == ({"DONE": summary["cells"]}, 0)
+    said = ended[second][1].decode()
+    assert f"another run is at work on it: process {racers[first].pid} on " in said
+    assert "matrix 'many'" in said
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{first}.html", "many.yaml", "q.sqlite"]
 
 
 def test_on_a_terminal_there_is_a_progress_bar_and_colour(small: Path, tmp_path: Path) -> None:
