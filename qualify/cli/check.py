@@ -16,7 +16,7 @@ from qualify.cli.scenario import named_scenario
 from qualify.cli.style import paint, put, table
 from qualify.compat import Cause, Comparison, Explanation, ObjectStory, explain
 from qualify.errors import Problems
-from qualify.model import Alternative, Finding, Prediction, Verdict
+from qualify.model import Alternative, Direction, Finding, Prediction, Verdict
 from qualify.scenario import Scenario
 from qualify.schema import Schema
 
@@ -126,6 +126,8 @@ def _check_lines(found: Explanation, status: int, arguments: str) -> Iterator[st
     yield _head(found)
     if len(found.prediction.alternatives) > 1:
         yield from (f"  {paint(a.verdict)} {_when(a)}".rstrip() for a in found.prediction.alternatives)
+    if found.direction is not Direction.SAME:
+        yield f"  {found.source} → itself: {paint(found.itself)}"
     yield ""
     rows = [row for story in found.objects for row in _object_rows(story)]
     yield from table(rows, ["object", "verdict", "when", "comes with"])
@@ -223,6 +225,7 @@ def _checked(found: Explanation, status: int) -> dict[str, Any]:
         "scenario": found.scenario,
         "evidence": "static",
         "verdict": found.prediction.worst.value,
+        "source_to_itself": found.itself.value,
         "answer": {YES: "yes", NO: "no", UNKNOWN: "unknown"}[status],
         "exit_status": status,
         "alternatives": _alternatives(found.prediction),

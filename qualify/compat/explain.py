@@ -60,13 +60,14 @@ class ObjectStory:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One pair and scenario."""
+    """One pair and scenario. `itself` is the worst that the source does to itself in it: what was so before, too."""
 
     source: str
     target: str
     scenario: str
     direction: Direction
     prediction: Prediction
+    itself: Verdict
     steps: tuple[Step, ...]
     objects: tuple[ObjectStory, ...]
     causes: tuple[Cause, ...]
@@ -108,6 +109,7 @@ def explain(schema: Schema, source: Release, target: Release, scenario: Scenario
         scenario.id,
         schema.direction(source, target),
         prediction,
+        decide(schema, source, source, scenario).worst,
         _until_panic(steps, objects),
         objects,
         _causes(prediction.reasons),

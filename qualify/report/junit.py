@@ -75,6 +75,8 @@ def _why(cell: CellRow) -> str:
         if o.verdict is cell.verdict:
             alike.setdefault((o.component, o.why), []).append(o.object_id)
     lines = [f"{_ids(ids)} ({component}): {why}" for (component, why), ids in alike.items()]
+    if cell.same_verdict is not None:
+        lines.append(f"source → itself: {cell.same_verdict}")
     lines += [f"{r.rule} {r.component}: {r.message}" + (f" {r.advice}" if r.advice else "") for r in cell.reasons]
     return "\n".join([*lines, cell.detail] if cell.detail else lines)
 

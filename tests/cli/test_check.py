@@ -53,6 +53,7 @@ def test_check_says_which_objects_and_why() -> None:
     text = run("check", "7.1.13", "7.1.13-nomemfd").stdout
     assert text == (
         "7.1.13 → 7.1.13-nomemfd (upgrade), scenario baseline: REFUSED\n"
+        "  7.1.13 → itself: RESTORED\n"
         "\n"
         "object             verdict    comes with\n"
         "-----------------  ---------  -----------------------------------\n"
