@@ -15,6 +15,8 @@ __all__ = ["Intervals"]
 
 U64 = npt.NDArray[np.uint64]
 _TOP = (1 << 64) - 1
+_FIRST, _LAST = np.array([0]), np.array([-1])
+_BOTTOM, _END = np.array([0], np.uint64), np.array([_TOP], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,10 @@ class Intervals:
             starts, ends = starts[keep], ends[keep]
         if len(starts) < 2:
             return Intervals(starts, ends)
-        by = np.argsort(starts, kind="stable")
+        by = starts.argsort(kind="stable")
         starts, ends = starts[by], np.maximum.accumulate(ends[by])
-        first = np.empty(len(starts), dtype=bool)
-        first[0] = True
-        np.greater(starts[1:], ends[:-1], out=first[1:])
-        last = np.append(np.flatnonzero(first)[1:] - 1, len(starts) - 1)
-        return Intervals(starts[first], ends[last])
+        apart = (starts[1:] > ends[:-1]).nonzero()[0]  # a gap behind each of these
+        return Intervals(starts[np.concatenate([_FIRST, apart + 1])], ends[np.concatenate([apart, _LAST])])
 
     @staticmethod
     def range(start: int, end: int) -> Intervals:
@@ -63,24 +62,38 @@ class Intervals:
         return self & other.complement()
 
     def __and__(self, other: Intervals) -> Intervals:
+        if len(self.starts) == 1:
+            return other._clipped(self.starts, self.ends)
+        if len(other.starts) == 1:
+            return self._clipped(other.starts, other.ends)
         if not len(self.starts) or not len(other.starts):
             return Intervals.empty()
-        # pair every range with the ranges of `other` that it meets
-        low = np.searchsorted(other.ends, self.starts, side="right")
-        high = np.searchsorted(other.starts, self.ends, side="left")
-        counts = np.maximum(high.astype(np.int64) - low.astype(np.int64), 0)
-        mine = np.repeat(np.arange(len(self.starts)), counts)
-        offset = np.arange(len(mine)) - np.repeat(np.cumsum(counts) - counts, counts)
-        theirs = np.repeat(low, counts) + offset
-        return Intervals.of(
+        # pair every range with the ranges of `other` that it meets; what comes of it is in order and apart as it is
+        low = other.ends.searchsorted(self.starts, side="right")
+        high = other.starts.searchsorted(self.ends, side="left")
+        counts = np.maximum(high - low, 0)
+        ends = counts.cumsum()
+        mine = np.arange(len(counts)).repeat(counts)
+        theirs = np.arange(len(mine)) + (low - ends + counts).repeat(counts)
+        return Intervals(
             np.maximum(self.starts[mine], other.starts[theirs]), np.minimum(self.ends[mine], other.ends[theirs])
         )
 
+    def _clipped(self, start: U64, end: U64) -> Intervals:
+        """What lies in the one range that `start` and `end` (shape (1,)) hold."""
+        low = self.ends.searchsorted(start, side="right")[0]
+        high = self.starts.searchsorted(end, side="left")[0]
+        if low >= high:
+            return Intervals.empty()
+        return Intervals(np.maximum(self.starts[low:high], start), np.minimum(self.ends[low:high], end))
+
     def complement(self) -> Intervals:
         """Everything else in the 64-bit address space."""
-        bounds_low = np.concatenate([np.zeros(1, np.uint64), self.ends])
-        bounds_high = np.concatenate([self.starts, np.array([_TOP], np.uint64)])
-        return Intervals.of(bounds_low, bounds_high)
+        if not len(self.starts):
+            return Intervals.range(0, _TOP)
+        starts, ends = np.concatenate([_BOTTOM, self.ends]), np.concatenate([self.starts, _END])
+        first, last = int(ends[0] == 0), len(starts) - int(starts[-1] == _TOP)
+        return Intervals(starts[first:last], ends[first:last])
 
     @property
     def size(self) -> int:
@@ -94,6 +107,13 @@ class Intervals:
         index = np.searchsorted(self.starts, points, side="right")
         inside = index > 0
         inside[inside] = points[inside] < self.ends[index[inside] - 1]
+        return inside
+
+    def meets(self, starts: U64, size: int) -> npt.NDArray[np.bool_]:
+        """For each of [start, start + size) whether a range reaches into it; shape as `starts`."""
+        first = np.searchsorted(self.ends, starts, side="right")
+        inside = first < len(self.starts)
+        inside[inside] = self.starts[first[inside]] < starts[inside] + np.uint64(size)
         return inside
 
     @cached_property

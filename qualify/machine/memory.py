@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +36,9 @@ class ChunkStore(Protocol):
 
     def own(self, number: int) -> Array | None: ...
 
-    def make(self, number: int) -> Array: ...
+    def make(self, number: int, whole: bool = False) -> Array:
+        """A new chunk of zeros, or of anything if its caller fills the `whole` of it."""
+        ...
 
     def drop(self, number: int) -> None: ...
 
@@ -66,8 +68,8 @@ class RamChunks:
     def get(self, number: int) -> Array | None:
         return self._chunks.get(number)
 
-    def make(self, number: int) -> Array:
-        chunk = np.zeros(self.chunk, dtype=np.uint8)
+    def make(self, number: int, whole: bool = False) -> Array:
+        chunk = np.empty(self.chunk, dtype=np.uint8) if whole else np.zeros(self.chunk, dtype=np.uint8)
         self._chunks[number] = chunk
         return chunk
 
@@ -111,7 +113,7 @@ class FileChunks:
             self._maps.move_to_end(number)
         return chunk
 
-    def make(self, number: int) -> Array:
+    def make(self, number: int, whole: bool = False) -> Array:
         self._slots[number] = self._size
         self._size += 1
         self._file.truncate(self._size * self.chunk)
@@ -173,8 +175,19 @@ class PhysicalMemory:
             done += part
         return out
 
+    def pieces(self, at: int, size: int) -> Iterator[Array]:
+        """Like `array`, as views of the chunks in which the bytes lie, without copying them together."""
+        self._check(at, size)
+        while size > 0:
+            number, offset = divmod(at, self._chunk)
+            part = min(self._chunk - offset, size)
+            yield self._view(number)[offset : offset + part]
+            at, size = at + part, size - part
+
     def gather(self, addresses: npt.NDArray[np.uint64], size: int) -> Array:
         """`size` bytes from each address; shape (n, size). Runs of adjacent addresses are read at once."""
+        if len(addresses) == 1:
+            return self.array(int(addresses[0]), size).reshape(1, size)
         out = np.empty((len(addresses), size), dtype=np.uint8)
         if not len(addresses):
             return out
@@ -193,25 +206,25 @@ class PhysicalMemory:
         while done < len(source):
             number, offset = divmod(at + done, self._chunk)
             part = min(self._chunk - offset, len(source) - done)
-            self._touch(number)[offset : offset + part] = source[done : done + part]
+            self._touch(number, part == self._chunk)[offset : offset + part] = source[done : done + part]
             done += part
 
     def reuse(self, ranges: Intervals) -> None:
         """Overwrite everything in `ranges` with the reused pattern, as the next owner of that memory would."""
-        if ranges.covers(0, self._size):
+        if len(ranges.starts) == 1 and ranges.covers(0, self._size):
             self._store.clear()
             self._reused = Intervals.range(0, self._size)
             return
         ranges = ranges & Intervals.range(0, self._size)
-        for number in self._store.numbers():
-            start = number * self._chunk
-            if ranges.covers(start, start + self._chunk):
+        starts = np.array(self._store.numbers(), dtype=np.uint64) * np.uint64(self._chunk)
+        for start in starts[ranges.meets(starts, self._chunk)].tolist():  # most chunks lie in none of them
+            number, inside = start // self._chunk, list(ranges.within(start, start + self._chunk))
+            if inside == [(start, start + self._chunk)]:
                 self._store.drop(number)
                 continue
-            inside = list(ranges.within(start, start + self._chunk))
-            chunk = self._store.own(number) if inside else None
-            if chunk is not None:
-                self._overwrite(chunk, start, inside)
+            chunk = self._store.own(number)
+            assert chunk is not None
+            self._overwrite(chunk, start, inside)
         self._reused = ranges if self._reused is None else self._reused | ranges
 
     @property
@@ -233,11 +246,12 @@ class PhysicalMemory:
         self._fill(fresh, number)
         return fresh
 
-    def _touch(self, number: int) -> Array:
+    def _touch(self, number: int, whole: bool) -> Array:
+        """A chunk to be written to; what is in it does not matter when it is written as a `whole`."""
         chunk = self._store.own(number)
         if chunk is None:
-            chunk = self._store.make(number)
-            if self._reused is not None:
+            chunk = self._store.make(number, whole)
+            if self._reused is not None and not whole:
                 self._fill(chunk, number)
         return chunk
 

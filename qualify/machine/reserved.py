@@ -34,7 +34,9 @@ class Reserved:
 
     @staticmethod
     def nothing(kernel: Kernel) -> Reserved:
-        return Reserved.of(kernel, np.empty((0, 2), np.uint64))
+        none, checked = np.empty(0, np.uint64), kernel.trait("kho", "page-check") == "magic"
+        taken = np.zeros(0, dtype=bool)
+        return Reserved(Intervals.empty(), none, none.astype(np.int64), taken, checked, -1)
 
     @staticmethod
     def of(kernel: Kernel, blocks: Blocks) -> Reserved:
@@ -65,9 +67,10 @@ class Reserved:
         good = known & ~self.taken[index]
         if self.max_order >= 0:
             good &= orders <= self.max_order
-        first = np.zeros(len(addresses), dtype=bool)
-        first[np.unique(addresses, return_index=True)[1]] = True
-        good &= first
+        if len(addresses) > 1:
+            first = np.zeros(len(addresses), dtype=bool)
+            first[np.unique(addresses, return_index=True)[1]] = True
+            good &= first
         if not self.checked:
             good = np.ones(len(addresses), dtype=bool)
         self.taken[index[good & known]] = True

@@ -21,14 +21,25 @@ from qualify.scenario import Scenario, Session
 __all__ = ["Frozen", "freeze", "is_windowed", "memory_for", "round_trip", "thaw"]
 
 
+_LARGEST = 16 << 20  # bytes of a window; what is not written yet is made up a window at a time
+
+
 def is_windowed(scenario: Scenario) -> bool:
-    """Whether a file of the scenario asks for its contents to be handled in windows."""
-    return any(f.windows for o in scenario.objects if isinstance(o, Session) for f in o.files)
+    """Whether a file of the scenario asks for RAM to be mapped in windows."""
+    return _window(scenario) > 0
 
 
 def memory_for(scenario: Scenario) -> PhysicalMemory:
     """RAM for a scenario: mapped from a sparse file in windows when a file asks for windows."""
-    return PhysicalMemory(scenario.host.ram, FileChunks() if is_windowed(scenario) else None)
+    window = _window(scenario)
+    if not window:
+        return PhysicalMemory(scenario.host.ram)
+    return PhysicalMemory(scenario.host.ram, FileChunks(chunk=min(window, _LARGEST)))
+
+
+def _window(scenario: Scenario) -> int:
+    """The largest that any file asks for, in bytes; 0 for none."""
+    return max((f.windows for o in scenario.objects if isinstance(o, Session) for f in o.files), default=0)
 
 
 def jump(memory: PhysicalMemory, scenario: Scenario, handover: Handover) -> None:

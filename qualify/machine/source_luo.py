@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from qualify.machine.contents import WINDOW, Contents
 from qualify.machine.handover import Offer
 from qualify.machine.preserving import Preserving
 from qualify.scenario import Flb, Memfd, Session, file_blocks
@@ -23,16 +24,15 @@ __all__ = ["LuoWriter", "write_folios"]
 _Entry = Mapping[str, Value]
 
 
-def write_folios(
-    source: Preserving, addresses: npt.NDArray[np.uint64], span: int, start: int, data: npt.NDArray[np.uint8]
-) -> None:
-    """Store file bytes [start, start + len(data)) in the folios at `addresses`, `span` bytes each, runs at once."""
-    first, last = start // span, -(-(start + len(data)) // span)
-    where = addresses[first:last]
-    breaks = np.flatnonzero(np.diff(where.astype(np.int64)) != span) + 1
-    edges = [0, *breaks.tolist(), len(where)]
+def write_folios(source: Preserving, addresses: npt.NDArray[np.uint64], span: int, contents: Contents) -> None:
+    """Store a file's bytes in the folios at `addresses`, `span` bytes each: runs of them at once, in windows."""
+    breaks = np.flatnonzero(np.diff(addresses.astype(np.int64)) != span) + 1
+    edges = [0, *breaks.tolist(), len(addresses)]
     for low, high in itertools.pairwise(edges):
-        source.memory.write(int(where[low]), data[low * span : min(high * span, len(data))])
+        end = min(high * span, contents.size)
+        for start in range(low * span, end, WINDOW):
+            data = contents.window(start, min(WINDOW, end - start))
+            source.memory.write(int(addresses[low]) + start - low * span, data)
 
 
 class LuoWriter:
@@ -197,9 +197,7 @@ class LuoWriter:
         page, span = self.kernel.page_size, self.kernel.page_size << file.order
         blocks = file_blocks(file, index, page)
         contents = self.source.contents(f"{session.object_id}/{number}/{token:#x}", file.size, file.holes)
-        step = max(file.windows or (4 << 20), span)
-        for start, data in contents.windows(step):
-            write_folios(self.source, blocks[:, 0], span, start, data)
+        write_folios(self.source, blocks[:, 0], span, contents)
         at = self.pages.preserve()
         self.pages.add(blocks)
         values: dict[str, Value] = {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qualify.errors import WireError
 from qualify.machine.booting import Booting
-from qualify.machine.contents import WINDOW, Contents, digest_of
+from qualify.machine.contents import Contents, compare_digests, in_windows
 from qualify.machine.incoming import IncomingFile, IncomingSession
 from qualify.machine.observe import compare, with_leak
 from qualify.machine.reserved import KernelPanicError
@@ -239,12 +239,11 @@ def _page_table(addresses: U64, starts: U64, ends: U64, page: int, most: int) ->
 
 def _properties(target: Booting, file: Memfd, expected: Contents, got: _File) -> tuple[PropertyObservation, ...]:
     component, form = target.kernel.component("memfd"), got.form
-    want = expected.digest()
     if got.size != file.size:
-        seen = "not compared, the size differs"
+        want, seen = expected.digest(), "not compared, the size differs"
     else:
-        seen = digest_of(_read(target, got, start, min(file.windows or WINDOW, got.size - start))
-                         for start in range(0, got.size, file.windows or WINDOW))  # fmt: skip
+        parts = in_windows(file.size)
+        want, seen = compare_digests(expected, parts, lambda start, size: _read(target, got, start, size))
     pairs = {
         "size": (str(file.size), str(got.size)),
         "contents": (want, seen),
@@ -257,7 +256,7 @@ def _properties(target: Booting, file: Memfd, expected: Contents, got: _File) ->
     return tuple(compare(component, form, name, *values) for name, values in pairs.items())
 
 
-def _read(target: Booting, got: _File, start: int, size: int) -> npt.NDArray[np.uint8]:
+def _read(target: Booting, got: _File, start: int, size: int) -> Iterator[npt.NDArray[np.uint8]]:
     """File bytes [start, start + size); adjacent pages are read at once."""
     page = target.kernel.page_size
     first, last = start // page, -(-(start + size) // page)
@@ -265,8 +264,9 @@ def _read(target: Booting, got: _File, start: int, size: int) -> npt.NDArray[np.
     if len(table) < last - first:  # a file without folios
         table = np.zeros(last - first, np.uint64)
     if (table != 0).all() and (np.diff(table.astype(np.int64)) == page).all():
-        return target.view.array(int(table[0]), size)
+        yield from target.view.pieces(int(table[0]), size)
+        return
     out = np.zeros((last - first, page), dtype=np.uint8)
     held = np.flatnonzero(table)
     out[held] = target.view.gather(table[held], page)
-    return out.reshape(-1)[:size]
+    yield out.reshape(-1)[:size]

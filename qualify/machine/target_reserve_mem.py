@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from qualify.errors import WireError
 from qualify.machine.booting import Booting
-from qualify.machine.contents import digest_of
+from qualify.machine.contents import compare_digests, in_windows
 from qualify.machine.observe import compare, names, with_leak
 from qualify.machine.reserved import KernelPanicError
 from qualify.machine.source_small import EDGE
@@ -83,15 +83,13 @@ def look_at_reserve_mem(target: Booting, region: ReserveMem, start: int, size: i
     component = target.kernel.component("reserve-mem")
     form = target.kernel.readable("reserve-mem")[0]
     expected = target.truth.contents(region.object_id, region.size)
-    if region.fill == "full":
-        want = expected.digest()
-        parts = ((s, min(4 << 20, size - s)) for s in range(0, size, 4 << 20))
-    else:
-        ends = ((0, EDGE), (region.size - EDGE, EDGE))
-        want = digest_of(expected.window(s, n) for s, n in ends)
-        parts = ((s, n) for s, n in ends)
+    ends = ((0, EDGE), (region.size - EDGE, EDGE))
+    parts = ends if region.fill == "edges" else in_windows(region.size)
     try:
-        got = digest_of(target.memory.array(start + s, n) for s, n in parts)
+        if size == region.size:
+            want, got = compare_digests(expected, parts, lambda s, n: target.memory.pieces(start + s, n))
+        else:
+            want, got = expected.digest(parts), "not compared, the size differs"
     except WireError as error:
         raise KernelPanicError(f"reserve_mem '{region.name}': {error}") from None
     seen = {

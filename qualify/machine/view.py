@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,11 @@ class DirectMap:
     def array(self, at: int, size: int) -> Array:
         self._check(at, size)
         return self._memory.array(at, size)
+
+    def pieces(self, at: int, size: int) -> Iterator[Array]:
+        """Like `array`, in pieces that need no copy."""
+        self._check(at, size)
+        return self._memory.pieces(at, size)
 
     def gather(self, addresses: npt.NDArray[np.uint64], size: int) -> Array:
         ok = self.known.contains(addresses)

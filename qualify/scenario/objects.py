@@ -96,7 +96,7 @@ class Memfd(Frozen):
     noexec_seal: bool = False  # MFD_NOEXEC_SEAL
     seals: tuple[Literal["seal", "shrink", "grow", "write", "future-write", "exec"], ...] = ()
     holes: tuple[tuple[Size, Size], ...] = ()  # (offset, length) never written
-    windows: Size = 0  # > 0: contents are written and compared in windows of this many bytes
+    windows: Size = 0  # > 0: RAM lies in a file and is mapped in windows of this many bytes, 16 MiB at most
 
     @property
     def seal_mask(self) -> int:

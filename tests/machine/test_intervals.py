@@ -74,6 +74,8 @@ def test_questions(pairs: list[tuple[int, int]], low: int, high: int) -> None:
     points = np.arange(TOP + 2, dtype=np.uint64)
     assert found.contains(points).tolist() == [n in want for n in range(TOP + 2)]
     assert found.covers(low, high) == (set(range(low, high)) <= want)
+    meets = found.meets(points, 3).tolist()
+    assert meets == [bool(want & {n, n + 1, n + 2}) for n in range(TOP + 2)]
     parts = list(found.within(low, high))
     assert {n for start, end in parts for n in range(start, end)} == want & set(range(low, high))
     assert all(low <= start < end <= high for start, end in parts)

@@ -14,7 +14,7 @@ from qualify.machine.checksum import csum_partial
 from qualify.machine.contents import Contents
 from qualify.machine.kernel import Kernel
 from qualify.machine.reserved import Reserved
-from qualify.machine.roundtrip import freeze, thaw
+from qualify.machine.roundtrip import freeze, memory_for, thaw
 from qualify.scenario import library
 from qualify.schema import Schema
 from tests.machine.bench import ALPHA, FLB, KHO_TEST, METADATA, memfd, scenario, session, trip
@@ -150,6 +150,13 @@ def test_windows_of_contents_are_parts_of_the_whole(size: int, page: int, length
 def test_every_page_of_every_object_is_different() -> None:
     pages = [Contents(seed, 6 << 20).window(at, 4096).tobytes() for seed in (1, 2) for at in range(0, 6 << 20, 1 << 19)]
     assert len(set(pages)) == len(pages)
+
+
+@pytest.mark.parametrize(("windows", "mapped"), [(1 << 20, 1 << 20), (64 << 20, 16 << 20)])
+def test_memory_is_mapped_in_the_windows_that_a_file_asks_for(windows: int, mapped: int) -> None:
+    memory = memory_for(scenario(session(memfd(size=1 << 20, windows=windows), memfd(token=2))))
+    memory.write(0, b"x")
+    assert memory.touched == mapped
 
 
 # --- keeping a source for several targets --------------------

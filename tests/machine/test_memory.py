@@ -80,6 +80,7 @@ class SameAsBytes(RuleBasedStateMachine):
     def equal(self) -> None:
         for memory, naive in zip(self.memories, self.naive, strict=True):
             assert memory.read(0, SIZE) == naive.tobytes()
+            assert b"".join(piece.tobytes() for piece in memory.pieces(100, SIZE - 300)) == naive[100:-200].tobytes()
         for memory, naive in self.frozen:
             assert memory.read(0, SIZE) == naive.tobytes()
 
