@@ -93,8 +93,8 @@ class Map(Part):
 
     def __init__(self, kernel: Kernel, layout: ChunkListMap | RadixTreeMap) -> None:
         self.kernel, self.layout = kernel, layout
-        if isinstance(layout, ChunkListMap):
-            self.structs = frozenset({layout.header, layout.entry})
+        chunks = isinstance(layout, ChunkListMap)
+        self.structs = frozenset({layout.header, layout.entry} if chunks else {layout.node, layout.leaf})
 
     def values(self) -> st.SearchStrategy[Any]:
         return some_blocks() | st.sampled_from(edges())
