@@ -18,19 +18,15 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from qualify.errors import Problem
-from qualify.yamlbounds import is_deep, long_number, too_deep
+from qualify.yamlbounds import UnfitError, bounded_parser, is_deep, long_number, too_deep
 
-__all__ = ["Document", "Loc", "meant", "read", "salvage", "shown", "suggest", "validate"]
+__all__ = ["Document", "Loc", "keep_valid", "meant", "read", "shown", "suggest", "validate"]
 
 _QUOTED = re.compile("'([^']*)'")
-_MOST_BY_ALIAS = 100_000  # values that aliases may add to what is written out
 _LONGEST = 200  # characters of a value in a message
-_TEXT = 64  # so many characters count as another value
 
 # An alias costs a few bytes and stands for a whole tree, with further aliases in it.
 _SHORT = reprlib.Repr()
@@ -75,8 +71,8 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
     if (problem := long_number(text, label)) is not None:
         return problem
     try:
-        data = _parser().load(text)
-    except _UnfitError as error:
+        data = bounded_parser().load(text)
+    except UnfitError as error:
         return Problem(label, error.mark.line + 1, error.mark.column + 1, str(error))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -90,58 +86,6 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
     if is_deep(data):
         return too_deep(text, label)
     return Document(label, data, text)
-
-
-class _UnfitError(Exception):
-    """YAML all right, but nothing that a file of ours can be."""
-
-    def __init__(self, message: str, mark: StringMark) -> None:
-        super().__init__(message)
-        self.mark = mark
-
-
-class _Extent:
-    """How many values a tree stands for, every alias taken for what it names, and how many are `written`."""
-
-    def __init__(self) -> None:
-        self.written = 0
-        self._known: dict[int, int | None] = {}
-
-    def of(self, node: Node) -> int:
-        if id(node) in self._known:
-            known = self._known[id(node)]
-            if known is None:
-                raise _UnfitError("an alias stands within what it names", node.start_mark)
-            return known
-        self._known[id(node)] = None
-        children: list[Node] = []
-        if isinstance(node, MappingNode):
-            children = [part for pair in node.value for part in pair]
-        elif isinstance(node, SequenceNode):
-            children = node.value
-        total = 1 if children else 1 + len(node.value) // _TEXT
-        self.written += total
-        for child in children:
-            total += self.of(child)
-        self._known[id(node)] = total
-        return total
-
-
-class _Constructor(SafeConstructor):
-    """Looks at what aliases stand for before anything is made of it: merging (``<<``) copies, and so do our models."""
-
-    def construct_document(self, node: Node) -> Any:
-        extent = _Extent()
-        if extent.of(node) - extent.written > _MOST_BY_ALIAS:
-            text = f"its aliases stand for more than {_MOST_BY_ALIAS:,} values; write out what they should mean"
-            raise _UnfitError(text, node.start_mark)
-        return super().construct_document(node)
-
-
-def _parser() -> YAML:
-    parser = YAML(typ="safe")
-    parser.Constructor = _Constructor
-    return parser
 
 
 def validate(
@@ -179,7 +123,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def salvage(model: type[M], data: dict[Any, Any], least: dict[str, Any]) -> M:
+def keep_valid(model: type[M], data: dict[Any, Any], least: dict[str, Any]) -> M:
     """What is right in a file with mistakes, so that names in it can be looked up before anything is told.
 
     `least` validates by itself; every entry of `data` that validates with it is kept, the others are left out.

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from qualify.errors import Problem
-from qualify.yamlfile import Document, read, salvage, shown, suggest, validate
+from qualify.yamlfile import Document, keep_valid, read, shown, suggest, validate
 
 
 class Strict(BaseModel):
@@ -158,7 +158,7 @@ def test_what_should_be_a_list(tmp_path: Path) -> None:
 def test_what_is_right_in_a_broken_file_is_kept(tmp_path: Path) -> None:
     found = document(tmp_path, "pets: [{kind: dog}, {kind: cow}]\ncolour: green\nroms: {}\n")
     least = {"pets": [{"kind": "cat"}]}
-    assert salvage(House, found.data, least) == House(pets=(Cat(kind="cat"),), colour="green")
+    assert keep_valid(House, found.data, least) == House(pets=(Cat(kind="cat"),), colour="green")
 
 
 def bomb(levels: int, item: str, join: str) -> str:

@@ -19,7 +19,7 @@ __all__ = ["register"]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A rule, such as KHO001 ('qualify rules list').")]
 CategoryOption = Annotated[
     str | None,
-    typer.Option("--category", metavar="XXX", help="Only rules whose id starts with this.", show_default=False),
+    typer.Option("--category", metavar="PREFIX", help="Only rules whose id starts with this.", show_default=False),
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from qualify.errors import PolicyError, Problem
 from qualify.gate.policy import PairSelector, Policy
 from qualify.model import Consequence, Direction, Evidence, Verdict
-from qualify.yamlfile import read, salvage, suggest, validate
+from qualify.yamlfile import keep_valid, read, suggest, validate
 
 __all__ = ["load_policy", "read_policy"]
 
@@ -37,7 +37,7 @@ def read_policy(path: Path) -> tuple[Policy | None, list[Problem]]:
         return None, [document.problem((), message, f"a policy needs at least 'name' and 'required_pairs'; {_EXAMPLE}")]
     policy = validate(Policy, document.data, document)
     if isinstance(policy, list):
-        return salvage(Policy, document.data, _LEAST).in_document(document), [_with_hint(p) for p in policy]
+        return keep_valid(Policy, document.data, _LEAST).in_document(document), [_with_hint(p) for p in policy]
     return policy.in_document(document), []
 
 

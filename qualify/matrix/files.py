@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qualify.errors import MatrixError, Problem, UsageError
 from qualify.matrix.model import Matrix
-from qualify.yamlfile import read, salvage, suggest, validate
+from qualify.yamlfile import keep_valid, read, suggest, validate
 
 __all__ = ["find_matrix", "load_matrix", "read_matrix", "shipped_matrices"]
 
@@ -46,7 +46,7 @@ def read_matrix(name: str | Path) -> tuple[Matrix | None, list[Problem]]:
         return None, [document.problem((), f"expected a mapping with name, title, releases, …; found {found}")]
     matrix = validate(Matrix, document.data, document)
     if isinstance(matrix, list):
-        return salvage(Matrix, document.data, _LEAST).in_document(document), matrix
+        return keep_valid(Matrix, document.data, _LEAST).in_document(document), matrix
     return matrix.in_document(document), []
 
 
