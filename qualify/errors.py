@@ -17,6 +17,7 @@ QualifyError                    exit status 4 unless a subclass says otherwise
 │   ├── CycleError              a linked structure that does not end
 │   └── EncodeError             a value the format cannot express
 └── HarnessError                4: the tool broke, not the kernels
+    └── CellTimeoutError        4: no answer in time, and no kernel is known to be to blame
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 __all__ = [
+    "CellTimeoutError",
     "CountError",
     "CycleError",
     "EncodeError",
@@ -166,3 +168,7 @@ class EncodeError(WireError):
 
 class HarnessError(QualifyError):
     """The harness itself failed; says nothing about any kernel."""
+
+
+class CellTimeoutError(HarnessError):
+    """A machine gave no answer in time, and nothing shows that a kernel is to blame. Status TIMEOUT, not ERROR."""

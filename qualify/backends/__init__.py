@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from qualify.backends.protocol import Backend, CellInput
+from qualify.backends.protocol import Backend, BootingBackend, CellInput, Needs
 from qualify.errors import HarnessError, Problem, UsageError
 from qualify.yamlfile import suggest
 
-__all__ = ["Backend", "CellInput", "backend", "backend_names"]
+__all__ = ["Backend", "BootingBackend", "CellInput", "Needs", "backend", "backend_names"]
 
 _GROUP = "qualify.backends"
 

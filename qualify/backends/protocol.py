@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,7 +12,7 @@ from qualify.model import Evidence, MachineObservation
 from qualify.scenario import Scenario
 from qualify.schema import Release, Schema
 
-__all__ = ["Backend", "CellInput"]
+__all__ = ["Backend", "BootingBackend", "CellInput", "Needs"]
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,35 @@ class Backend(Protocol):
 
     def run(self, cell: CellInput, workdir: Path) -> MachineObservation:
         """Run one cell. Files left in `workdir`, which is empty at first, are kept as artefacts."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one boot takes from the machine it runs on. `memory` in bytes."""
+
+    cores: int = 1
+    memory: int = 0
+
+
+@runtime_checkable
+class BootingBackend(Backend, Protocol):
+    """A backend that boots machines: it cannot do every cell, a boot costs seconds, and several cells may share one."""
+
+    def unfit(self, cell: CellInput) -> str:
+        """Why this backend cannot run the cell ('' when it can): such cells are left out of a plan and told."""
+
+    def boot_key(self, cell: CellInput) -> str:
+        """Cells with equal keys can be asked of one boot; '' when the cell wants a boot of its own."""
+
+    def fits(self, cells: Sequence[CellInput], cell: CellInput) -> bool:
+        """Whether `cell` still fits into a boot together with `cells`, all of one key."""
+
+    def needs(self, cells: Sequence[CellInput]) -> Needs:
+        """What a boot of these cells takes."""
+
+    def run_together(self, cells: Sequence[CellInput], workdir: Path) -> Sequence[MachineObservation]:
+        """One boot for all of them; observations in their order. Files in `workdir` are kept for each.
+
+        CellTimeoutError: no answer in time, and no control run says that it is the handover's doing. HarnessError: the
+        harness broke. `run` does the same for one cell.
+        """
