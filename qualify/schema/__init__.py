@@ -17,6 +17,7 @@ from qualify.schema.format import (
 )
 from qualify.schema.layout import Field, FlatField, Struct
 from qualify.schema.loader import DATA, load
+from qualify.schema.messages import Level, LogMessage, Match, Meaning, match
 from qualify.schema.names import suggest_release
 from qualify.schema.release import Component, ComponentSpec, Condition, Reaction, Release, Stage
 from qualify.schema.schema import Schema, struct_ids
@@ -38,6 +39,10 @@ __all__ = [
     "Field",
     "FlatField",
     "Format",
+    "Level",
+    "LogMessage",
+    "Match",
+    "Meaning",
     "MemoryMap",
     "Provenance",
     "ProvenanceKind",
@@ -48,6 +53,7 @@ __all__ = [
     "Stage",
     "Struct",
     "load",
+    "match",
     "struct_ids",
     "suggest_release",
 ]

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from qualify.schema.format import Format
 from qualify.schema.layout import Struct
+from qualify.schema.messages import LogMessage
 from qualify.schema.release import Component, Release
 
 __all__ = ["Definitions", "document", "schema_file"]
@@ -45,12 +46,13 @@ def document(
 
 
 def schema_file() -> dict[str, Any]:
-    """For qualify/schema/data/**: lists under four keys, or one release."""
+    """For qualify/schema/data/**: lists under five keys, or one release."""
     models: dict[str, type[BaseModel]] = {
         "components": Component,
         "structs": Struct,
         "formats": Format,
         "releases": Release,
+        "messages": LogMessage,
     }
 
     def root(references: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from qualify.schema.format import Format
 from qualify.schema.inherit import Entry, Place, inherit
 from qualify.schema.known import Known
 from qualify.schema.layout import Struct
+from qualify.schema.messages import LogMessage
 from qualify.schema.release import Component, Release
 from qualify.schema.salvage import salvage
 from qualify.schema.schema import Schema, by_version
@@ -30,6 +31,7 @@ _LISTS: dict[str, type[BaseModel]] = {
     "structs": Struct,
     "formats": Format,
     "releases": Release,
+    "messages": LogMessage,
 }
 
 
@@ -64,7 +66,7 @@ class _Items:
 def load(extra: Sequence[Path] = (), data: Path | None = None) -> Schema:
     """The shipped schema (or the folder `data`) plus `extra` files; SchemaError lists every problem.
 
-    A file holds lists under ``components``, ``structs``, ``formats`` or ``releases``, or is one release itself.
+    A file holds lists under ``components``, ``structs``, ``formats``, ``releases`` or ``messages``, or is one release.
     """
     root = data or DATA
     paths = sorted(root.glob("*.yaml")) + sorted(root.glob("releases/*.yaml"))
@@ -90,7 +92,8 @@ def load(extra: Sequence[Path] = (), data: Path | None = None) -> Schema:
         raise SchemaError(sorted(set(items.problems)))
     chains = {label: items.places["releases", label].entries for label in known.releases}
     releases = (with_sources(r, chains[label], known.components) for label, r in known.releases.items())
-    return Schema(known.components, known.structs, known.formats, by_version(releases))
+    messages = tuple(v for v in items.found["messages"].values() if isinstance(v, LogMessage))
+    return Schema(known.components, known.structs, known.formats, by_version(releases), messages)
 
 
 def _take(document: Document, items: _Items) -> None:

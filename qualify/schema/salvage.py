@@ -31,6 +31,8 @@ _FILLING: dict[str, Any] = {
     "stage": "user",
     "version": "0.0",
     "size": 1,
+    "means": "kho-found",
+    "pattern": "^",
 }
 
 

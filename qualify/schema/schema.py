@@ -15,6 +15,7 @@ from qualify.model import Direction
 from qualify.schema.base import Provenance
 from qualify.schema.format import Format
 from qualify.schema.layout import FlatField, Struct, flatten
+from qualify.schema.messages import LogMessage
 from qualify.schema.names import suggest_release
 from qualify.schema.release import Component, ComponentSpec, Release, TraitValue
 from qualify.yamlfile import suggest
@@ -30,12 +31,13 @@ _NOT_OF_A_COMPONENT = {*_NOT_BEHAVIOUR, "title", "kernel_name", "properties", "t
 
 @dataclass(frozen=True)
 class Schema:
-    """Components, structs, formats and releases, cross-checked. Build it with `qualify.schema.load`."""
+    """Components, structs, formats, releases and log messages, cross-checked. Build it with `qualify.schema.load`."""
 
     components: Mapping[str, Component]
     structs: Mapping[str, Struct]
     formats: Mapping[str, Format]
     releases: tuple[Release, ...]
+    messages: tuple[LogMessage, ...] = ()  # what kernels log; no part of any fingerprint
     _by_name: Mapping[str, Release] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +126,7 @@ class Schema:
                 [s.model_dump(mode="json") for s in self.structs.values()],
                 [f.model_dump(mode="json") for f in self.formats.values()],
                 [r.model_dump(mode="json") for r in self.releases],
+                [m.model_dump(mode="json") for m in self.messages],
             ]
         )
 
