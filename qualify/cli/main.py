@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import qualify
-from qualify.cli import check, db, gate, matrix, policy, report, rules, run, scenario, schema
+from qualify.cli import check, db, gate, kernel, matrix, policy, report, rules, run, scenario, schema
 from qualify.cli.failure import Group
 
 __all__ = ["app", "main"]
@@ -56,7 +56,7 @@ def _options(
     pass
 
 
-for _module in (run, check, matrix, scenario, rules, schema, db, report, gate, policy):
+for _module in (run, check, matrix, scenario, rules, schema, kernel, db, report, gate, policy):
     _module.register(app)
 
 

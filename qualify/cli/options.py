@@ -15,6 +15,7 @@ __all__ = [
     "REPORT_PLACE",
     "DbOption",
     "JsonOption",
+    "KernelsOption",
     "MatrixArgument",
     "ScenariosOption",
     "SchemaOption",
@@ -23,6 +24,16 @@ __all__ = [
 
 REPORT_PLACE = "[default: MATRIX.html and the like, in the reports folder where there is one, else beside the database]"
 
+KernelsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--kernels",
+        metavar="DIR",
+        help="Folder with a folder a kernel; may be repeated. [default: those that QUALIFY_KERNELS names, else "
+        "kernels in the user's data folder]",
+        show_default=False,
+    ),
+]
 MatrixArgument = Annotated[
     str,
     typer.Argument(
