@@ -42,6 +42,7 @@ class Meaning(enum.StrEnum):
     NO_HANDLER = "no-handler"  # a file of a type that nobody registered
     SESSION_REFUSED = "session-refused"
     FILE_REFUSED = "file-refused"  # a memfd cannot be put together again
+    FLB_PRESERVED = "flb-preserved"  # on a source
     FLB_FOUND = "flb-found"
     FLB_WRONG = "flb-wrong"  # its data is not what the test preserved
     FLB_FAILED = "flb-failed"
@@ -67,6 +68,7 @@ GROUPS: Mapping[Meaning, frozenset[str]] = {
     Meaning.METADATA_READ: frozenset({"release", "count"}),
     Meaning.NO_HANDLER: frozenset({"compatible"}),
     Meaning.SESSION_REFUSED: frozenset({"name"}),
+    Meaning.FLB_PRESERVED: frozenset({"name"}),
     Meaning.FLB_FOUND: frozenset({"name"}),
     Meaning.FLB_WRONG: frozenset({"name"}),
     Meaning.FLB_FAILED: frozenset({"name"}),
