@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,10 @@ from qualify.errors import WireError
 from qualify.machine.booting import Booting
 from qualify.machine.contents import Contents, compare_digests, in_windows
 from qualify.machine.incoming import IncomingFile, IncomingSession
-from qualify.machine.observe import compare, with_leak
+from qualify.machine.observe import compare, with_leak, worst_of_run
 from qualify.machine.reserved import KernelPanicError
 from qualify.machine.target_area import Area, restore_area
-from qualify.model import Consequence, Interface, ObjectObservation, PropertyObservation, PropertyState, Reply
+from qualify.model import Consequence, Interface, ObjectObservation, PropertyObservation, Reply
 from qualify.scenario import SEALS, Memfd, Session
 from qualify.schema import Condition, Format
 from qualify.wire import vmalloc
@@ -66,31 +66,12 @@ def retrieve_files(
                     there = tokens[number].get(token)
                     seen.append(_retrieve_one(target, session, file, object_id, number, token, there))
         if seen:  # what leaked shows once all files of a run have been asked for
-            found[object_id] = with_leak(target, _worst(seen))
+            found[object_id] = with_leak(target, worst_of_run(seen))
 
 
 def _no_session(object_id: str) -> ObjectObservation:
     notes = ("no such session",)
     return ObjectObservation(object_id, "memfd", Interface.RETRIEVE_SESSION, Reply.AS_COLD, "ENOENT", notes=notes)
-
-
-def _badness(seen: ObjectObservation) -> int:
-    """0 for a file that came back as it was; the order is that of the verdicts."""
-    if seen.reply is not Reply.GIVEN:
-        return 2 if seen.reply is Reply.REFUSED else 3
-    different = [p for p in seen.properties if p.state is PropertyState.DIFFERENT]
-    return 4 if any(p.critical for p in different) else len(different[:1])
-
-
-def _worst(seen: list[ObjectObservation]) -> ObjectObservation:
-    """One observation for a run of files: the first of the worst, and how many are as they should be."""
-    chosen = max(seen, key=_badness)
-    if len(seen) == 1:
-        return chosen
-    good = sum(not _badness(o) for o in seen)
-    consequences = frozenset(c for o in seen for c in o.consequences)
-    notes = (f"{good} of {len(seen)} came back unchanged", *chosen.notes)
-    return replace(chosen, consequences=consequences, notes=notes)
 
 
 def _retrieve_one(

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs of real kernels as a backend."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from qualify.agent import agent_binary, blobs, render_ktap
+from qualify.backends.protocol import CellInput, Needs
+from qualify.backends.qemu.answers import Answers
+from qualify.backends.qemu.expressible import is_usual, unfit_scenario
+from qualify.backends.qemu.images import control_initrd, source_initrd
+from qualify.backends.qemu.log import KernelLog
+from qualify.backends.qemu.observe import Seen, observe
+from qualify.backends.qemu.outcome import blame, check_harness, check_release, is_suspect
+from qualify.backends.qemu.projection import Asked, project
+from qualify.errors import HarnessError, InputError
+from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
+from qualify.machine.vm import Boot, Ending, Machine, boot, find_qemu
+from qualify.model import Evidence, MachineObservation
+from qualify.scenario import ReserveMem, Session
+from qualify.schema import Meaning
+
+__all__ = ["QemuBackend"]
+
+_MOST_REGIONS, _MOST_SESSIONS, _MOST_BYTES = 8, 200, 64 << 20  # of one shared boot
+_OWN = 320 << 20  # bytes of host memory that QEMU and a small guest take
+_STRUCT_PAGE = 64
+
+
+class QemuBackend:
+    """Boots the source in QEMU, preserves, kexecs into the target and looks there."""
+
+    name = "qemu"
+    evidence = Evidence.VM
+    shareable = False  # equal fingerprints are a claim of the schema, which real kernels are here to check
+
+    def __init__(self) -> None:
+        self._registry: Registry | None = None
+        self._unusable: str | None = None
+        self._controls: dict[tuple[str, str, int], Ending] = {}
+
+    def inputs(self, cell: CellInput) -> tuple[str, ...]:
+        """The images, and what is appended to their command lines."""
+        pair = [self._kernel(cell.source.label), self._kernel(cell.target.label)]
+        return tuple(part for k in pair if k is not None for part in (k.digest, k.append))
+
+    def unfit(self, cell: CellInput) -> str:
+        if why := self._tools():
+            return why
+        for release in (cell.source, cell.target):
+            if self._kernel(release.label) is None:
+                return f"there is no kernel for release {release.label}; see: qualify kernel list"
+        return unfit_scenario(cell)
+
+    def boot_key(self, cell: CellInput) -> str:
+        if not is_usual(cell):
+            return ""
+        scenario = cell.scenario
+        return json.dumps([scenario.source.model_dump(mode="json"), scenario.target.model_dump(mode="json")])
+
+    def fits(self, cells: Sequence[CellInput], cell: CellInput) -> bool:
+        scenarios = [c.scenario for c in (*cells, cell)]
+        things = [o for s in scenarios for o in s.objects]
+        regions = sum(isinstance(o, ReserveMem) for o in things)
+        sessions = sum(o.count for o in things if isinstance(o, Session))
+        touched = sum(s.touched_bytes for s in scenarios)
+        return regions <= _MOST_REGIONS and sessions <= _MOST_SESSIONS and touched <= _MOST_BYTES
+
+    def needs(self, cells: Sequence[CellInput]) -> Needs:
+        ram = max(c.scenario.host.ram for c in cells)
+        touched = sum(c.scenario.touched_bytes for c in cells)
+        return Needs(cores=1, memory=min(ram, _OWN + ram // 4096 * _STRUCT_PAGE + 3 * touched) + _OWN)
+
+    def run(self, cell: CellInput, workdir: Path) -> MachineObservation:
+        """One cell in a boot of its own."""
+        return self.run_together([cell], workdir)[0]
+
+    def run_together(self, cells: Sequence[CellInput], workdir: Path) -> Sequence[MachineObservation]:
+        first = cells[0]
+        source, target = self._usable(first.source.label), self._usable(first.target.label)
+        asked = project(cells, source.append, target.append)
+        with _scratch_folder(workdir) as folder:
+            initrd = source_initrd(asked, target.image, folder)
+            machine = Machine(source.image, initrd, asked.source_append, asked.memory)
+            done = boot(machine, first.schema.messages, workdir, crash=asked.crash)
+        _keep(done, workdir)
+        check_harness(done, source.label, target.label)
+        answers = Answers.of(done.records)
+        source_log, target_log = (KernelLog.of_boot(done.lines, n, first.schema.messages) for n in (0, 1))
+        _check_kernels(first, answers, target_log, source, target)
+        death = ""
+        if is_suspect(done.ending):
+            death = blame(done.ending, self._control(first, asked, target, workdir), target.label)
+        return observe(cells, asked, Seen(answers, source_log, target_log, death, _timings(done)))
+
+    def _tools(self) -> str:
+        """Why no cell can be run on this machine, ''. Asked once."""
+        if self._unusable is None:
+            self._unusable = ""
+            try:
+                if find_spec("qemu.qmp") is None:
+                    raise HarnessError("the package qemu.qmp is not installed: pip install 'qualify[qemu]'")
+                find_qemu()
+                agent_binary()
+            except (HarnessError, ModuleNotFoundError) as error:
+                self._unusable = str(error)
+        return self._unusable
+
+    def _kernel(self, label: str) -> KernelFolder | None:
+        if self._registry is None:
+            self._registry = find_kernels()
+        return self._registry.get(label)
+
+    def _usable(self, label: str) -> KernelFolder:
+        """The kernel of a release; HarnessError when its image cannot be one."""
+        kernel = self._kernel(label)
+        if kernel is None:
+            raise HarnessError(f"there is no kernel for release {label}; see: qualify kernel list")
+        try:
+            read_image(kernel.image)
+        except (InputError, OSError) as error:
+            raise HarnessError(f"kernel {label}: {error}") from error
+        if kernel.config_options and kernel.config_options.get("KEXEC_HANDOVER") != "y":
+            raise HarnessError(
+                f"kernel {label} was built without CONFIG_KEXEC_HANDOVER ({kernel.config}): it has no KHO"
+            )
+        return kernel
+
+    def _control(self, cell: CellInput, asked: Asked, target: KernelFolder, workdir: Path) -> Ending:
+        """The target by itself, with the same command line and agent: does it boot without a handover?"""
+        key = (target.digest, asked.target_append, asked.memory)
+        if key not in self._controls:
+            folder = workdir / "control"
+            folder.mkdir()
+            with _scratch_folder(workdir) as scratch:
+                initrd = control_initrd(asked, scratch / "initrd")
+                append = f"{asked.target_append} qualify.stage=control"
+                machine = Machine(target.image, initrd, append, asked.memory)
+                self._controls[key] = boot(machine, cell.schema.messages, folder).ending
+        return self._controls[key]
+
+
+@contextmanager
+def _scratch_folder(workdir: Path) -> Iterator[Path]:
+    """For what nobody keeps; beneath `workdir`, so that it goes with it if this process is killed."""
+    folder = Path(tempfile.mkdtemp(dir=workdir, prefix=".boot-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep(done: Boot, workdir: Path) -> None:
+    """The agent's words for people, and the bytes it read."""
+    (workdir / "results.ktap").write_text(render_ktap(done.records))
+    split = next((n for n, r in enumerate(done.records) if r.kind == "jump"), len(done.records))
+    for side, records in (("source", done.records[:split]), ("target", done.records[split:])):
+        for name, data in blobs(records).items():
+            path = workdir / side / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+
+def _check_kernels(
+    cell: CellInput, answers: Answers, target_log: KernelLog, source: KernelFolder, target: KernelFolder
+) -> None:
+    for side, release, kernel in ((answers.source, cell.source, source), (answers.target, cell.target, target)):
+        if side.hello is not None:
+            check_release(str(side.hello.get("release", "")), release.version, kernel.label, str(kernel.folder))
+    without = "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
+    if cell.scenario.source.kho and answers.source.system.get("kho") is False:
+        raise HarnessError(f"source {source.label} {without}")
+    met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED)
+    if answers.target.system.get("kho") is False and cell.scenario.target.kho and not met:
+        raise HarnessError(f"target {target.label} {without}")
+
+
+def _timings(done: Boot) -> dict[str, float]:
+    """Seconds: until the source's agent spoke, its work, from the jump until the target's spoke, its work."""
+    marks = [0.0, *(done.times.get(k) for k in ("boot", "jump", "target boot", "end"))]
+    names = ("source boot", "preserve", "blackout", "restore")
+    pairs = zip(names, marks[:-1], marks[1:], strict=True)
+    return {name: end - begin for name, begin, end in pairs if begin is not None and end is not None}

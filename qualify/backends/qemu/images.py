@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The initramfs of each boot. The target's lies within the source's, beside the target's kernel."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qualify.agent import Entry, agent_binary, render, write_newc
+from qualify.backends.qemu.projection import INITRD, KERNEL, Asked
+
+__all__ = ["control_initrd", "source_initrd"]
+
+_PROGRAM, _LIST = 0o100755, 0o100644
+
+
+def source_initrd(asked: Asked, target_kernel: Path, folder: Path) -> Path:
+    """What the source boots with; `folder` is empty."""
+    inner = control_initrd(asked, folder / "target-initrd")
+    if asked.padded_initrd > inner.stat().st_size:
+        os.truncate(inner, asked.padded_initrd)  # zeros between archives and after them mean nothing
+    outer = folder / "source-initrd"
+    entries = [*_own(asked), Entry(KERNEL, _LIST, target_kernel), Entry(INITRD, _LIST, inner)]
+    with outer.open("wb") as file:
+        write_newc(entries, file)
+    return outer
+
+
+def control_initrd(asked: Asked, path: Path) -> Path:
+    """What the target boots with, whoever starts it."""
+    with path.open("wb") as file:
+        write_newc(_own(asked), file)
+    return path
+
+
+def _own(asked: Asked) -> list[Entry]:
+    return [Entry("/init", _PROGRAM, agent_binary()), Entry("/plan", _LIST, render(asked.plan).encode())]

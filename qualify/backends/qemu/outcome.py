@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a machine ended -> a finding about the kernels, or one about us. The two never mix. Pure."""
+
+from __future__ import annotations
+
+from qualify.errors import CellTimeoutError, HarnessError
+from qualify.machine.vm import Boot, End, Ending
+
+__all__ = ["blame", "check_harness", "check_release", "is_suspect"]
+
+_SUSPECT = {End.PANIC, End.RESET, End.HANG, End.OUT_OF_MEMORY}
+_SILENT = (
+    "the kernel wrote nothing to its serial console: it needs CONFIG_SERIAL_8250_CONSOLE, and nothing in its "
+    "command line may take console=ttyS0 away"
+)
+
+
+def is_suspect(ending: Ending) -> bool:
+    """Whether the target died in a way that its handover can be to blame for. A control run must say."""
+    return ending.phase.after_jump and ending.end in _SUSPECT
+
+
+def check_harness(boot: Boot, source: str, target: str) -> None:
+    """Raise HarnessError or CellTimeoutError when this boot says nothing about a handover."""
+    ending = boot.ending
+    where = f"target {target}" if ending.phase.after_jump else f"source {source}"
+    if boot.damage and ending.end is not End.QEMU_DIED:
+        raise HarnessError(f"{len(boot.damage)} records of the agent were damaged on their way: {boot.damage[0]}")
+    match ending.end:
+        case End.QEMU_DIED:
+            raise HarnessError(ending.detail)
+        case End.SILENT:
+            raise HarnessError(f"{where}: {_SILENT}")
+        case End.AGENT_LOST:
+            raise HarnessError(f"{where}: the agent was lost, and no kernel is to blame: {ending.detail}")
+        case End.AGENT_FAILED:
+            raise HarnessError(f"{where}: the agent cannot go on: {ending.detail}")
+        case End.HANG if not ending.phase.after_jump:
+            raise CellTimeoutError(f"{where} ({ending.phase}): {ending.detail}")
+        case End.OUT_OF_MEMORY if not ending.phase.after_jump:
+            raise HarnessError(
+                f"{where} ran out of memory; the scenario's host.ram is too small for it: {ending.detail}"
+            )
+        case End.PANIC | End.RESET if not ending.phase.after_jump:
+            raise HarnessError(f"{where} died before the jump ({ending.phase}): {ending.detail}")
+        case _:
+            pass
+    if boot.records and not any(line.seconds is not None for line in boot.lines):
+        raise HarnessError(f"source {source}: {_SILENT}")
+
+
+def check_release(called: str, version: str, label: str, folder: str) -> None:
+    """Raise HarnessError when a kernel is not the release that it stands for."""
+    if called == version or (called.startswith(version) and not called[len(version)].isalnum()):
+        return
+    raise HarnessError(
+        f"the kernel in {folder} calls itself {called}, and stands for release {label} (version {version}); "
+        "see: qualify kernel show"
+    )
+
+
+def blame(ending: Ending, control: Ending | None, target: str) -> str:
+    """Why the target died on its handover, given how the same target ended without one (None: not run).
+
+    CellTimeoutError or HarnessError when the control run shows that the handover is not to blame.
+    """
+    if control is not None and control.end is not End.FINISHED:
+        text = (
+            f"target {target} ended so: {ending.end}: {ending.detail}; without any handover it ended so: "
+            f"{control.end}: {control.detail}"
+        )
+        raise CellTimeoutError(text) if ending.end is End.HANG else HarnessError(text)
+    match ending.end:
+        case End.HANG:
+            return f"hung ({ending.phase}), while the same kernel boots without a handover; {ending.detail}"
+        case End.RESET:
+            return f"reset itself ({ending.phase}) without a word, while the same kernel boots without a handover"
+        case _:
+            return ending.detail

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real kernels in QEMU: the process, its ports, and how a boot ended."""
+
+from qualify.machine.vm.accel import Accelerator, accelerator
+from qualify.machine.vm.boot import Boot, Patience, boot
+from qualify.machine.vm.ending import End, Ending, Phase
+from qualify.machine.vm.qemu import Machine, find_qemu, qemu_version
+
+__all__ = [
+    "Accelerator",
+    "Boot",
+    "End",
+    "Ending",
+    "Machine",
+    "Patience",
+    "Phase",
+    "accelerator",
+    "boot",
+    "find_qemu",
+    "qemu_version",
+]

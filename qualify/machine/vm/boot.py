@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One machine from start to end: QEMU, its ports and QMP events, until it is clear how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qualify.agent import Record
+from qualify.errors import HarnessError
+from qualify.machine.child import end, spawn
+from qualify.machine.vm.accel import accelerator
+from qualify.machine.vm.console import Line
+from qualify.machine.vm.ending import Ending
+from qualify.machine.vm.qemu import Machine, arguments, find_qemu, qemu_version
+from qualify.machine.vm.watch import Patience, Watch
+from qualify.schema import LogMessage
+
+__all__ = ["CONSOLE_LOG", "MACHINE_FILE", "RECORDS_LOG", "Boot", "Patience", "boot"]
+
+CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE = "serial.log", "records.log", "machine.json"
+_CHUNK = 1 << 16
+_GRACE = 2.0  # seconds for what is still on its way once QEMU has ended
+
+_Item = tuple[str, Any]
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What came of one machine. `times`: seconds from its start to `boot`, `jump`, `target boot` and `end`."""
+
+    ending: Ending
+    records: tuple[Record, ...]
+    damage: tuple[str, ...]
+    lines: tuple[Line, ...]
+    times: dict[str, float]
+
+
+def boot(
+    machine: Machine,
+    messages: Sequence[LogMessage],
+    workdir: Path,
+    *,
+    patience: Patience | None = None,
+    crash: bool = False,
+) -> Boot:
+    """Run a machine until it ends, and end it if it does not. It writes serial.log, records.log and machine.json.
+
+    HarnessError: QEMU is not there or does not start. The process is gone when this returns, however it does.
+    """
+    program = find_qemu()
+    accel = accelerator(program)
+    watch = Watch(messages, patience or Patience().times(accel.patience), crash=crash)
+    with ExitStack() as stack:
+        ours, theirs = zip(*(stack.enter_context(_connected()) for _ in range(3)), strict=True)
+        console, port, control = (s.fileno() for s in theirs)
+        argv = arguments(program, machine, accel, console=console, port=port, control=control)
+        about = {"qemu": qemu_version(program), "accelerator": accel.name, "why": accel.why, "command": argv}
+        (workdir / MACHINE_FILE).write_text(json.dumps(about, indent=1) + "\n")
+        errors = stack.enter_context((workdir / "qemu.log").open("wb+"))
+        process = spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(console, port, control))
+        stack.callback(end, process)
+        for each in theirs:
+            each.close()
+        files = [stack.enter_context((workdir / name).open("wb", buffering=0)) for name in (CONSOLE_LOG, RECORDS_LOG)]
+        asyncio.run(_watch(process, ours, files, watch, workdir))
+    watch.close()
+    if (workdir / "qemu.log").stat().st_size == 0:
+        (workdir / "qemu.log").unlink()
+    assert watch.ending is not None
+    return Boot(watch.ending, tuple(watch.records), tuple(watch.damage), tuple(watch.lines), watch.times)
+
+
+@contextmanager
+def _connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Ours and QEMU's. No name in any file system, so nothing can be left over or be too long."""
+    pair = socket.socketpair()
+    with pair[0], pair[1]:
+        pair[0].setblocking(False)
+        yield pair
+
+
+async def _watch(
+    process: subprocess.Popen[bytes], ours: Sequence[socket.socket], files: Sequence[Any], watch: Watch, workdir: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    items: asyncio.Queue[_Item] = asyncio.Queue()
+    started = loop.time()
+    tasks = [
+        asyncio.create_task(_read(ours[0], files[0], "console", items)),
+        asyncio.create_task(_read(ours[1], files[1], "port", items)),
+        asyncio.create_task(_events(ours[2], items)),
+        asyncio.create_task(_exit(process, items)),
+    ]
+    try:
+        while watch.ending is None:
+            left = watch.deadline - (loop.time() - started)
+            try:
+                what, value = await asyncio.wait_for(items.get(), max(left, 0.001))
+            except TimeoutError:
+                watch.expired()
+                continue
+            now = loop.time() - started
+            match what:
+                case "console":
+                    watch.console(value, now)
+                case "port":
+                    watch.port(value, now)
+                case "error":
+                    raise value
+                case _:  # a reset or the end of the process: only once all it has said has been read
+                    await _drain(tasks[:2], items, watch, now)
+                    if what == "reset":
+                        watch.reset()
+                    else:
+                        watch.died(_said(workdir, value))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _drain(readers: Sequence[asyncio.Task[None]], items: asyncio.Queue[_Item], watch: Watch, now: float) -> None:
+    await asyncio.wait(readers, timeout=_GRACE)
+    while not items.empty():
+        what, value = items.get_nowait()
+        if what == "console":
+            watch.console(value, now)
+        elif what == "port":
+            watch.port(value, now)
+
+
+async def _read(source: socket.socket, file: Any, what: str, items: asyncio.Queue[_Item]) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        while data := await loop.sock_recv(source, _CHUNK):
+            file.write(data)
+            items.put_nowait((what, data))
+    except ConnectionError:
+        pass
+    except OSError as error:  # the disk is full, most likely: nobody would keep the evidence
+        items.put_nowait(("error", HarnessError(f"cannot keep what the machine says: {error}")))
+
+
+async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:
+    """QMP: why the machine stopped, where it says so before the process ends."""
+    qmp = _client()
+    with suppress(Exception):  # a process that ends takes the connection with it: _exit() tells
+        await qmp.connect(control)
+        try:
+            with qmp.listener(("SHUTDOWN", "GUEST_PANICKED")) as listener:
+                async for event in listener:
+                    if event["event"] == "SHUTDOWN" and event["data"].get("guest"):
+                        items.put_nowait(("reset", event["data"]))
+        finally:
+            await qmp.disconnect()
+
+
+def _client() -> Any:
+    from qemu.qmp import QMPClient
+
+    logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+    return QMPClient("qualify")
+
+
+async def _exit(process: subprocess.Popen[bytes], items: asyncio.Queue[_Item]) -> None:
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    handle = os.pidfd_open(process.pid)
+    try:
+        loop.add_reader(handle, gone.set)
+        await gone.wait()
+        status = process.wait()
+        items.put_nowait(("reset", None) if status == 0 else ("exit", status))
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+def _said(workdir: Path, status: int) -> str:
+    lines = (workdir / "qemu.log").read_text(errors="backslashreplace").strip().splitlines()
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return f"QEMU ended with {how}" + (f": {lines[-1]}" if lines else "")

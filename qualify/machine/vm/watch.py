@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a machine does, as it comes in, until it is clear how it ended. Does no input or output, has no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from qualify.agent import Record, RecordReader
+from qualify.machine.vm.console import ConsoleReader, Line
+from qualify.machine.vm.ending import End, Ending, Phase
+from qualify.schema import LogMessage, Meaning
+from qualify.schema import match as match_messages
+
+__all__ = ["Patience", "Watch"]
+
+_LAST_STAGE = {"target", "control", "probe"}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to wait: for a kernel until its agent speaks, for the next record of an agent, after a panic."""
+
+    boot: float = 30.0
+    record: float = 30.0
+    panic: float = 3.0
+
+    def times(self, factor: float) -> Patience:
+        return Patience(self.boot * factor, self.record * factor, self.panic * factor)
+
+
+class Watch:
+    """Feed it; it is over when `ending` is set. Times are seconds since the start of the machine.
+
+    `crash`: the jump is a panic of the first kernel, which is therefore no end.
+    """
+
+    def __init__(self, messages: Sequence[LogMessage], patience: Patience, *, crash: bool = False) -> None:
+        self._messages = messages
+        self._patience = patience
+        self._crash = crash
+        self._console, self._port = ConsoleReader(), RecordReader()
+        self._banners = 0
+        self._seen: dict[Meaning, str] = {}  # what speaks against the running kernel, in its own words
+        self._stage = ""
+        self.phase = Phase.BOOT
+        self.lines: list[Line] = []
+        self.records: list[Record] = []
+        self.times: dict[str, float] = {}
+        self.deadline = patience.boot
+        self.ending: Ending | None = None
+
+    @property
+    def damage(self) -> Sequence[str]:
+        """What of the agent's words did not arrive as it was sent."""
+        return self._port.damage
+
+    def console(self, data: bytes, now: float) -> None:
+        """Bytes of the serial console."""
+        for line in self._console.feed(data):
+            self._line(line, now)
+
+    def port(self, data: bytes, now: float) -> None:
+        """Bytes of the agent's port."""
+        for record in self._port.feed(data):
+            self.records.append(record)
+            self._record(record, now)
+
+    def reset(self) -> None:
+        """The machine reset itself or switched itself off."""
+        self._over(End.RESET, "the machine was reset without a word from the kernel")
+
+    def died(self, detail: str) -> None:
+        """The process ended by itself."""
+        self._over(End.QEMU_DIED, detail)
+
+    def expired(self) -> None:
+        """`deadline` has passed."""
+        if self.phase is Phase.BOOT and not self.lines and not self.records:
+            self._end(End.SILENT, "nothing came on the serial port")
+        else:
+            last = next((line.text for line in reversed(self.lines) if line.text.strip()), "nothing")
+            self._over(End.HANG, f"nothing more came; the last line of the kernel is: {last}")
+
+    def close(self) -> None:
+        """No more input: what is left of a line counts as one."""
+        for line in self._console.rest():
+            self.lines.append(replace(line, boot=max(self._banners - 1, 0)))
+
+    def _line(self, line: Line, now: float) -> None:
+        found = match_messages(self._messages, line.text) if line.text else ()
+        means = {m.message.means for m in found}
+        if Meaning.BOOT_BANNER in means:
+            self._banners += 1
+            self._seen.clear()
+        self.lines.append(replace(line, boot=max(self._banners - 1, 0)))
+        if self._crash and self.phase.after_jump and self._banners < 2:
+            return  # the panic that was asked for
+        for meaning in means & _AGAINST:
+            if meaning not in self._seen:
+                self._seen[meaning] = line.text
+                if meaning is Meaning.PANIC:
+                    self.deadline = now + self._patience.panic  # for the rest of what it says
+
+    def _record(self, record: Record, now: float) -> None:
+        match record.kind:
+            case "hello":
+                self._stage = str(record.fields.get("stage", ""))
+                self.phase = Phase.TARGET_WORK if self.phase.after_jump else Phase.WORK
+                self.times["target boot" if self.phase.after_jump else "boot"] = now
+            case "jump":
+                self.phase = Phase.TARGET_BOOT
+                self.times["jump"] = now
+            case "fail":
+                self._end(End.AGENT_FAILED, f"{record.fields.get('what', '')} {record.fields.get('errno', '')}".strip())
+            case "end":
+                self.times["end"] = now
+                self._end(End.FINISHED if self._stage in _LAST_STAGE else End.STAYED, "")
+            case _:
+                pass
+        if Meaning.PANIC not in self._seen:
+            patience = self._patience.boot if self.phase is Phase.TARGET_BOOT else self._patience.record
+            self.deadline = now + patience
+
+    def _over(self, end: End, detail: str) -> None:
+        """It came to an end by itself; what the kernel said last says why."""
+        seen = self._seen
+        if end is not End.QEMU_DIED:
+            blamed = seen.get(Meaning.OOPS)
+            if Meaning.NO_INIT in seen:
+                return self._end(End.AGENT_LOST, seen[Meaning.NO_INIT])
+            if Meaning.OUT_OF_MEMORY in seen:
+                return self._end(End.OUT_OF_MEMORY, seen[Meaning.OUT_OF_MEMORY])
+            if Meaning.INIT_DIED in seen and not blamed:
+                return self._end(End.AGENT_LOST, seen[Meaning.INIT_DIED])
+            if blamed or Meaning.PANIC in seen:
+                return self._end(End.PANIC, seen.get(Meaning.PANIC) or blamed or "")
+        return self._end(end, detail)
+
+    def _end(self, end: End, detail: str) -> None:
+        if self.ending is None:
+            self.ending = Ending(end, self.phase, detail)
+
+
+_AGAINST = {Meaning.PANIC, Meaning.OOPS, Meaning.INIT_DIED, Meaning.OUT_OF_MEMORY, Meaning.NO_INIT}
