@@ -126,7 +126,7 @@ def test_cells_that_start_alike_stand_together(planner: Planner, trouble: Any) -
 
 
 def test_batches_do_not_part_short_tasks_that_go_together() -> None:
-    tasks = [Task("s", str(n), "one" if n < 4 else "two", "b", 0) for n in range(10)]
+    tasks = [Task("s", str(n), ("one" if n < 4 else "two",), "b", 0) for n in range(10)]
     waiting = deque(range(10))
     assert _batch(tasks, waiting, 1) == [0]
     assert _batch(tasks, waiting, 2) == [1, 2, 3]
