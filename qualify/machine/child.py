@@ -2,7 +2,7 @@
 """Processes that backends start. None outlives the process that started it, however that ends.
 
 Linux sends a child the signal that it asked for with PR_SET_PDEATHSIG (prctl(2)) when the *thread* that started it
-ends; so start children in a thread that lives as long as they shall. On other systems only `end` and `end_all` end them.
+ends; so start children in a thread that lives as long as they shall. Elsewhere only `end` and `end_all` end them.
 """
 
 from __future__ import annotations
