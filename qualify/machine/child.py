@@ -59,7 +59,7 @@ def end(process: subprocess.Popen[Any], grace: float = _GRACE) -> int:
     if process.returncode is None:
         try:
             if grace > 0:
-                process.terminate()
+                os.kill(process.pid, signal.SIGTERM)  # Popen.terminate() would wait for one that has ended
                 _await_end(process.pid, grace)
         finally:
             # Also when the wait is broken off by whatever limits the time of a cell. Nobody has waited for the process
