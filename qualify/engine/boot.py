@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from qualify.backends import BootingBackend, CellInput
+from qualify.backends import CellInput
 from qualify.compat import decide
 from qualify.engine.plan import Group, Plan
 from qualify.engine.worker import Task
@@ -24,9 +24,9 @@ def together(planned: Plan, groups: Sequence[Group], *, share: bool = True) -> l
     open_: dict[tuple[object, ...], list[tuple[list[int], list[CellInput]]]] = {}
     for number, members in enumerate(groups):
         cell = members.cells[0].cell
-        backend = planned.backends[cell.backend]
+        backend = planned.booting.get(cell.backend)
         tasks.append([number])
-        if not share or not isinstance(backend, BootingBackend):
+        if not share or backend is None:
             continue
         asked = planned.input_of(cell)
         key = backend.boot_key(asked)
@@ -48,8 +48,8 @@ def task_of(planned: Plan, groups: Iterable[Group]) -> Task:
     """What the first cells of these groups are run by; they are of one pair, backend and seed."""
     inputs = [(g.cells[0].cell, planned.input_of(g.cells[0].cell)) for g in groups]
     cell, first = inputs[0]
-    backend = planned.backends[cell.backend]
-    needs = backend.needs([asked for _, asked in inputs]) if isinstance(backend, BootingBackend) else None
+    backend = planned.booting.get(cell.backend)
+    needs = None if backend is None else backend.needs([asked for _, asked in inputs])
     names = tuple(c.scenario for c, _ in inputs)
     return Task(cell.source, cell.target, names, cell.backend, first.seed, needs)
 

@@ -34,6 +34,7 @@ class Inputs:
         self._library = library
         self._backend = backend
         self._known: dict[tuple[object, ...], str] = {}
+        self._code: dict[str, str] = {}  # by backend; asking what kind one is takes its time
 
     def digest(self, cell: Cell, seed: int | None) -> str:
         """The digest of one cell; without a seed the scenario's own counts."""
@@ -43,7 +44,9 @@ class Inputs:
         more = _more(backend, CellInput(schema, source, target, scenario, chosen))
         key = (schema.fingerprint(source), schema.fingerprint(target), scenario.digest, cell.backend, chosen, more)
         if (found := self._known.get(key)) is None:
-            found = self._known[key] = input_digest(*key[:3], backend, chosen, more)
+            if (code := self._code.get(cell.backend)) is None:
+                code = self._code[cell.backend] = _code_for(backend)
+            found = self._known[key] = input_digest(*key[:3], backend, chosen, more, code=code)
         return found
 
 
@@ -52,11 +55,26 @@ def _more(backend: Backend, cell: CellInput) -> tuple[str, ...]:
     return () if inputs is None else tuple(inputs(cell))
 
 
-def input_digest(source: str, target: str, scenario: str, backend: Backend, seed: int, more: Sequence[str] = ()) -> str:
-    """Over both fingerprints, the scenario's digest, the backend, the seed, what decides outcomes, and `more`."""
+def _code_for(backend: Backend) -> str:
+    return code_digest(booting=isinstance(backend, BootingBackend))
+
+
+def input_digest(
+    source: str,
+    target: str,
+    scenario: str,
+    backend: Backend,
+    seed: int,
+    more: Sequence[str] = (),
+    *,
+    code: str | None = None,
+) -> str:
+    """Over both fingerprints, the scenario's digest, the backend, the seed, what decides outcomes, and `more`.
+
+    `code`: the digest of what decides for such a backend, where it is known.
+    """
     version = str(getattr(backend, "version", ""))
-    code = code_digest(booting=isinstance(backend, BootingBackend))
-    parts = (source, target, scenario, backend.name, version, code, str(seed), *more)
+    parts = (source, target, scenario, backend.name, version, code or _code_for(backend), str(seed), *more)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from qualify.backends import Backend, BootingBackend, CellInput
 from qualify.backends import backend as installed
@@ -38,6 +39,11 @@ class Plan:
     seed: int | None
     cells: tuple[CellKeys, ...]
     left_out: tuple[LeftOut, ...] = ()
+
+    @cached_property
+    def booting(self) -> Mapping[str, BootingBackend]:
+        """Those of the backends that boot machines."""
+        return _booting(self.backends)
 
     def input_of(self, cell: Cell) -> CellInput:
         """What a backend is given of a cell. The seed is that of the run, else the scenario's own."""
@@ -132,11 +138,17 @@ def _unfit(
     backends: Mapping[str, Backend],
     seed: int | None,
 ) -> tuple[LeftOut, ...]:
-    booting = {name: b for name, b in backends.items() if isinstance(b, BootingBackend)}
+    booting = _booting(backends)
+    if not booting:
+        return ()
     asked = (
         (c, booting[c.backend].unfit(_input(schema, library, c, seed))) for c in selection.cells if c.backend in booting
     )
     return tuple(LeftOut(cell, reason) for cell, reason in asked if reason)
+
+
+def _booting(backends: Mapping[str, Backend]) -> dict[str, BootingBackend]:
+    return {name: backend for name, backend in backends.items() if isinstance(backend, BootingBackend)}
 
 
 def _input(schema: Schema, library: Mapping[str, Scenario], cell: Cell, seed: int | None) -> CellInput:
