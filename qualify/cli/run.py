@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -33,14 +34,16 @@ from qualify.cli.options import (
 from qualify.cli.output import print_json
 from qualify.cli.report import read_report
 from qualify.cli.style import columns
-from qualify.engine import DEFAULT_TIMEOUT, Plan, Progress, RunSummary, plan, run_matrix
+from qualify.engine import DEFAULT_TIMEOUT, LeftOut, Options, Plan, Progress, RunSummary, plan, run_matrix
 from qualify.errors import Problems, UsageError
-from qualify.matrix import Matrix
+from qualify.matrix import Cell, Matrix
 from qualify.report import ReportData
 from qualify.report.html import render as html
 from qualify.report.junit import render as junit
 from qualify.report.terminal import render as terminal
+from qualify.report.wording import plural
 from qualify.scenario import Scenario
+from qualify.scenario.sizes import UNITS, parse_size
 from qualify.schema import Schema
 from qualify.store import open_store, run_lock
 
@@ -48,6 +51,7 @@ __all__ = ["register"]
 
 _OK, _DISAGREEMENT, _FAILED = 0, 1, 4
 _SEEDS = (1 << 63) - 1  # what every database can store as a number
+_MOST = 1000  # attempts
 _SHOWN = 10
 _SUFFIXES = (".html", ".htm", ".xml")
 
@@ -63,7 +67,19 @@ def _run(
         list[str] | None,
         typer.Option("--backend", metavar="NAME", help="Instead of the matrix's backends; may be repeated."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: one per CPU]")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Processes, and cores for machines that boot. [default: one per CPU]"),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="What all machines that boot at a time may take, such as 8GiB. [default: four fifths of what is free]",
+            show_default=False,
+        ),
+    ] = None,
     db: DbOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run every cell, also those that have their answer.")] = False,
     report: Annotated[
@@ -76,16 +92,34 @@ def _run(
     schema: SchemaOption = None,
     scenarios: ScenariosOption = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds that a cell may take.")
+        float, typer.Option("--timeout", min=0.1, help="Seconds that a cell, or a boot shared by several, may take.")
     ] = DEFAULT_TIMEOUT,
     share: Annotated[
-        bool, typer.Option("--share/--no-share", help="Run once what equal cells would run alike.")
+        bool,
+        typer.Option(
+            "--share/--no-share", help="Run once what equal cells would run alike, and ask several cells of one boot."
+        ),
     ] = True,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries",
+            min=0,
+            max=_MOST,
+            help="How often a cell is tried again that ended ERROR, TIMEOUT or with what was not predicted; every "
+            "attempt is stored. [default: 1 where machines boot, else 0]",
+            show_default=False,
+        ),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, max=_MOST, help="How often every cell that is run is run; all is stored.")
+    ] = 1,
     json_: JsonOption = False,
 ) -> None:
     """Run the cells of a matrix that have no answer yet, and report on all of it. Interrupt it whenever you like.
 
-    On an SQLite database one run at a time is at work; a second is told who does it and ends with 2.
+    On an SQLite database one run at a time is at work; a second is told who does it and ends with 2. Cells that a
+    backend cannot run are left out and told.
 
     Examples:
 
@@ -93,26 +127,31 @@ def _run(
 
       qualify run ./mine.yaml --db mine.sqlite --report mine.html --jobs 4
 
+      qualify run ./mine.yaml --fresh --repeat 5
+
     Exit status: 0 every cell has an outcome, 1 a prediction and an observation disagree, 2 bad input, 3 nothing
-    selected, 4 a cell ended ERROR or TIMEOUT.
+    selected or nothing that can be run, 4 a cell ended ERROR or TIMEOUT.
     """
     if report is not None and report.suffix not in _SUFFIXES:
         raise UsageError(f"--report {report}: expected a name that ends in {', '.join(_SUFFIXES)}")
+    options = Options(jobs, _bytes(memory), fresh, share, timeout, retries, repeat)
     started = perf_counter()
     location = located(db)
     planned = with_matrix(matrix, schema, scenarios, lambda m, s, known: _plan(m, s, known, backend, seed))
     if not planned.cells:
-        raise NothingSelectedError(planned.selection.why_empty)
+        raise NothingSelectedError(planned.why_empty)
     path = report or default_output(location, f"{planned.matrix.name}.html")
     check_output(path, location)
-    summary = _execute(planned, location, jobs=jobs, fresh=fresh, share=share, timeout=timeout)
+    summary = _execute(planned, location, options)
     data = read_report(planned.selection, planned.schema, location)
     write_file(junit(data) if path.suffix == ".xml" else html(data), path, location)
     seconds = perf_counter() - started
     if json_:
-        print_json({**summary.as_dict(), "total_seconds": seconds, "db": location, "report": str(path)})
+        left_out = [asdict(left.cell) | {"reason": left.reason} for left in planned.left_out]
+        told = {"total_seconds": seconds, "db": location, "report": str(path), "left_out": left_out}
+        print_json({**summary.as_dict(), **told})
     else:
-        _print(data, summary, seconds, path)
+        _print(data, [*_left_out(planned.left_out), *_lines(summary, seconds)], path)
     raise typer.Exit(_status(summary))
 
 
@@ -129,10 +168,17 @@ def _plan(
     return planned
 
 
-def _execute(planned: Plan, location: str, *, jobs: int | None, fresh: bool, share: bool, timeout: float) -> RunSummary:
+def _bytes(memory: str | None) -> int | None:
+    found = None if memory is None else parse_size(memory.strip())
+    if memory is not None and not found:
+        raise UsageError(f"--memory {memory}: expected a size such as 8GiB or 4096MiB (units: {', '.join(UNITS)})")
+    return found
+
+
+def _execute(planned: Plan, location: str, options: Options) -> RunSummary:
     doing = f"matrix '{planned.matrix.name}'"
     with run_lock(location, doing), open_store(location) as store, _progress_bar() as progress:
-        return run_matrix(planned, store, jobs=jobs, fresh=fresh, share=share, timeout=timeout, progress=progress)
+        return run_matrix(planned, store, options=options, progress=progress)
 
 
 @contextmanager
@@ -158,17 +204,33 @@ def _progress_bar() -> Iterator[Progress | None]:
         yield advance
 
 
-def _print(data: ReportData, summary: RunSummary, seconds: float, path: Path) -> None:
+def _print(data: ReportData, lines: Sequence[str], path: Path) -> None:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print(terminal(data, colour=colour, width=columns(120)))
     print()
-    print("\n".join(_lines(summary, seconds)))
+    print("\n".join(lines))
     print(path)
 
 
+def _left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """How many cells are left out and why: a line for each reason, with one of its cells."""
+    by_reason: dict[str, list[Cell]] = {}
+    for left in left_out:
+        by_reason.setdefault(left.reason, []).append(left.cell)
+    if by_reason:
+        yield f"left out, for their backend cannot run them: {plural(len(left_out), 'cell')}"
+    for reason, cells in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        yield f"  {len(cells)}: {reason} (such as {_named(cells[0])})"
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.source} → {cell.target}, {cell.scenario} on {cell.backend}"
+
+
 def _lines(summary: RunSummary, seconds: float) -> Iterator[str]:
+    yield from (f"note: {note}" for note in summary.notes)
     for cell in summary.failures[:_SHOWN]:
-        yield f"not measured: {cell.source} → {cell.target}, {cell.scenario} on {cell.backend}"
+        yield f"not measured: {_named(cell)}"
     if len(summary.failures) > _SHOWN:
         yield f"not measured: {len(summary.failures) - _SHOWN} more cells"
     yield "verdicts: " + (", ".join(f"{name} {count}" for name, count in summary.verdicts.items()) or "none")
@@ -180,6 +242,8 @@ def _lines(summary: RunSummary, seconds: float) -> Iterator[str]:
         f"{summary.cells} cells: {summary.executed} run, {summary.shared} shared, {summary.reused} from earlier runs, "
         f"{summary.kept} known before"
     )
+    if summary.boots or summary.again:
+        yield f"{plural(summary.boots, 'boot')}; {plural(summary.again, 'result')} of cells that were run again"
     yield f"{seconds:.1f} s in all, {summary.seconds:.1f} s running ({summary.cells_per_second:.0f} cells/s)"
 
 

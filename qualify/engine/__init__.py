@@ -3,16 +3,21 @@
 
 from qualify.engine.current import load_current
 from qualify.engine.inputs import tool_version
-from qualify.engine.plan import Group, Outstanding, Plan, group, outstanding, plan
-from qualify.engine.run import DEFAULT_TIMEOUT, Progress, RunSummary, default_jobs, run_matrix
+from qualify.engine.limits import Limits, available_memory, default_jobs
+from qualify.engine.plan import Group, LeftOut, Outstanding, Plan, group, outstanding, plan
+from qualify.engine.run import DEFAULT_TIMEOUT, Options, Progress, RunSummary, run_matrix
 
 __all__ = [
     "DEFAULT_TIMEOUT",
     "Group",
+    "LeftOut",
+    "Limits",
+    "Options",
     "Outstanding",
     "Plan",
     "Progress",
     "RunSummary",
+    "available_memory",
     "default_jobs",
     "group",
     "load_current",

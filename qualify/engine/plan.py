@@ -4,23 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from qualify.backends import Backend
+from qualify.backends import Backend, BootingBackend, CellInput
 from qualify.backends import backend as installed
 from qualify.engine.inputs import Inputs
 from qualify.errors import MatrixError, Problems, UsageError
-from qualify.matrix import Matrix, Selection, select
+from qualify.matrix import Cell, Matrix, Selection, select
 from qualify.scenario import Scenario
 from qualify.schema import Schema
 from qualify.store import CellKeys, StoredResult
 
-__all__ = ["Group", "Outstanding", "Plan", "group", "outstanding", "plan"]
+__all__ = ["Group", "LeftOut", "Outstanding", "Plan", "group", "outstanding", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A cell that its backend cannot run, and why."""
+
+    cell: Cell
+    reason: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a matrix comes down to."""
+    """What a matrix comes down to. Neither `cells` nor `selection` have the cells that are left out."""
 
     matrix: Matrix
     schema: Schema
@@ -29,10 +38,27 @@ class Plan:
     backends: Mapping[str, Backend]
     seed: int | None
     cells: tuple[CellKeys, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
-    def seed_of(self, scenario: Scenario) -> int:
-        """The seed of the run, else the scenario's own."""
-        return scenario.seed if self.seed is None else self.seed
+    @cached_property
+    def booting(self) -> Mapping[str, BootingBackend]:
+        """Those of the backends that boot machines."""
+        return _booting(self.backends)
+
+    def input_of(self, cell: Cell) -> CellInput:
+        """What a backend is given of a cell. The seed is that of the run, else the scenario's own."""
+        return _input(self.schema, self.library, cell, self.seed)
+
+    @property
+    def why_empty(self) -> str:
+        """One sentence for a plan without cells; '' when there are some."""
+        if self.cells or not self.left_out:
+            return self.selection.why_empty
+        first, reasons = self.left_out[0], {left.reason for left in self.left_out}
+        more = f" (and {len(reasons) - 1} more reasons for others)" if len(reasons) > 1 else ""
+        cell = f"{first.cell.source} → {first.cell.target}, {first.cell.scenario} on {first.cell.backend}"
+        count = len(self.left_out)
+        return f"matrix '{self.matrix.name}': none of its {count} cells can be run; {cell}: {first.reason}{more}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +87,10 @@ def plan(
     seed: int | None = None,
     registry: Callable[[str], Backend] = installed,
 ) -> Plan:
-    """Every cell of the matrix in its order. A seed given here goes before the matrix's, that before the scenarios'."""
+    """Every cell of the matrix in its order, but for those that their backend cannot run.
+
+    A seed given here goes before the matrix's, that before the scenarios'.
+    """
     problems = Problems()
     selection = problems.take(lambda: select(matrix, schema, library))
     backends = _backends(matrix, registry, problems)
@@ -69,8 +98,11 @@ def plan(
         raise MatrixError(problems.found)
     chosen = matrix.seed if seed is None else seed
     inputs = Inputs(schema, library, backends.__getitem__)
+    left_out = _unfit(selection, schema, library, backends, chosen)
+    if left_out:
+        selection = replace(selection, left_out=frozenset(left.cell for left in left_out))
     cells = tuple(CellKeys(cell, inputs.digest(cell, chosen)) for cell in selection.cells)
-    return Plan(matrix, schema, library, selection, backends, chosen, cells)
+    return Plan(matrix, schema, library, selection, backends, chosen, cells, left_out)
 
 
 def outstanding(planned: Plan, latest: Mapping[object, StoredResult], reusable: Mapping[str, int]) -> Outstanding:
@@ -97,6 +129,32 @@ def group(cells: Iterable[CellKeys], backends: Mapping[str, Backend], *, share: 
         shared = share and backends[keys.cell.backend].shareable
         groups.setdefault(keys.input_digest if shared else keys.cell, []).append(keys)
     return tuple(Group(tuple(members)) for members in groups.values())
+
+
+def _unfit(
+    selection: Selection,
+    schema: Schema,
+    library: Mapping[str, Scenario],
+    backends: Mapping[str, Backend],
+    seed: int | None,
+) -> tuple[LeftOut, ...]:
+    booting = _booting(backends)
+    if not booting:
+        return ()
+    asked = (
+        (c, booting[c.backend].unfit(_input(schema, library, c, seed))) for c in selection.cells if c.backend in booting
+    )
+    return tuple(LeftOut(cell, reason) for cell, reason in asked if reason)
+
+
+def _booting(backends: Mapping[str, Backend]) -> dict[str, BootingBackend]:
+    return {name: backend for name, backend in backends.items() if isinstance(backend, BootingBackend)}
+
+
+def _input(schema: Schema, library: Mapping[str, Scenario], cell: Cell, seed: int | None) -> CellInput:
+    scenario = library[cell.scenario]
+    chosen = scenario.seed if seed is None else seed
+    return CellInput(schema, schema.release(cell.source), schema.release(cell.target), scenario, chosen)
 
 
 def _backends(matrix: Matrix, registry: Callable[[str], Backend], problems: Problems) -> dict[str, Backend]:

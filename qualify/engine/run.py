@@ -5,30 +5,29 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import sys
-import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+from qualify.engine.attempts import Attempts
+from qualify.engine.boot import task_of, together
 from qualify.engine.inputs import tool_version
+from qualify.engine.interrupt import first_only, to_the_end
+from qualify.engine.limits import Limits, available_memory, default_jobs
 from qualify.engine.plan import Group, Outstanding, Plan, group, outstanding
 from qualify.engine.pool import execute
 from qualify.engine.workdir import workdir
-from qualify.engine.worker import Context, Task
+from qualify.engine.worker import Answer, Context, Task
 from qualify.matrix import Cell
 from qualify.model import Status, Verdict, is_vague
 from qualify.store import (
-    CellKeys,
     NewRun,
     ReleaseKey,
-    ResultRecord,
     RunWriter,
     ScenarioKey,
     Store,
@@ -37,12 +36,31 @@ from qualify.store import (
     load_reusable,
 )
 
-__all__ = ["Progress", "RunSummary", "default_jobs", "run_matrix"]
+__all__ = ["DEFAULT_TIMEOUT", "Options", "Progress", "RunSummary", "run_matrix"]
 
 #: (cells finished, cells to do)
 Progress = Callable[[int, int], None]
 
 DEFAULT_TIMEOUT = 300.0
+_RETRIES = 1  # of what boots: timing and the machine we run on have a say there
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is done; none of it changes what a cell is.
+
+    `jobs`: processes, and cores for boots; one per CPU. `memory`: bytes for all boots under way; four fifths of what is
+    available. `retries`: how often a cell that went wrong or was not foreseen is tried again; 1 for what boots, else 0.
+    `timeout`: seconds for one run of a machine.
+    """
+
+    jobs: int | None = None
+    memory: int | None = None
+    fresh: bool = False
+    share: bool = True
+    timeout: float = DEFAULT_TIMEOUT
+    retries: int | None = None
+    repeat: int = 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,7 @@ class RunSummary:
 
     matrix: str
     cells: int
-    executed: int  # runs of a machine
+    executed: int  # cells that a machine was run for
     shared: int  # cells answered by another cell's run
     reused: int  # cells answered by an earlier run with the same input
     kept: int  # cells that had their answer
@@ -61,6 +79,9 @@ class RunSummary:
     disagreements: tuple[Cell, ...]
     failures: tuple[Cell, ...]  # ERROR and TIMEOUT
     vague: int
+    boots: int = 0  # of machines, also shared and repeated ones
+    again: int = 0  # results beyond the first of each cell that was run
+    notes: tuple[str, ...] = ()  # on how the run was done
 
     @property
     def cells_per_second(self) -> float:
@@ -71,36 +92,46 @@ class RunSummary:
         return asdict(self) | {"cells_per_second": round(self.cells_per_second, 1)}
 
 
-def default_jobs() -> int:
-    """One per processor that we may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_matrix(
-    planned: Plan,
-    store: Store,
-    *,
-    jobs: int | None = None,
-    fresh: bool = False,
-    share: bool = True,
-    timeout: float = DEFAULT_TIMEOUT,
-    progress: Progress | None = None,
+    planned: Plan, store: Store, *, options: Options | None = None, progress: Progress | None = None, **more: Any
 ) -> RunSummary:
-    """Answer every cell that has no answer yet (all of them if `fresh`), each committed as it ends."""
+    """Answer every cell that has no answer yet (all of them if `fresh`), each committed as it ends.
+
+    Single options can be given by name.
+    """
     started = perf_counter()
-    left = _left(planned, store, fresh, share)
-    groups = _in_order(group(left.run, planned.backends, share=share))
+    chosen = replace(options or Options(), **more)
+    left = _left(planned, store, chosen.fresh, chosen.share)
+    groups = _in_order(group(left.run, planned.backends, share=chosen.share))
+    limits = Limits(chosen.jobs or default_jobs(), available_memory() if chosen.memory is None else chosen.memory)
+    attempts = _attempts(planned, groups, chosen, limits)
     if len(left):
         with store.artefacts.in_use():
             writer = _begin(planned, store, left)
             writer.reuse(left.reuse)
-            advance = _counted(progress, len(left), left)
-            _execute(planned, store, writer, groups, jobs or default_jobs(), timeout, advance)
-            writer.finish({"executed": len(groups), "cells": len(left)})
+            with first_only(), workdir() as folder:
+                artefacts = store.artefacts
+                context = Context(planned.schema, planned.library, planned.backends, artefacts, chosen.timeout, folder)
+                execute(attempts.tasks, context, limits, _recorder(writer, groups, attempts, _counted(progress, left)))
+            ran = {"boots": attempts.boots, "again": attempts.again}
+            writer.finish({"executed": len(groups), "cells": len(left), **{k: n for k, n in ran.items() if n}})
     seconds = perf_counter() - started
     with store.session() as session:
         latest = load_latest(session, {keys.cell for keys in planned.cells})
-    return _summary(planned, latest, left, len(groups), seconds)
+    return _summary(planned, latest, left, len(groups), attempts, seconds)
+
+
+def _attempts(planned: Plan, groups: Sequence[Group], options: Options, limits: Limits) -> Attempts:
+    def retries(task: Task) -> int:
+        return options.retries if options.retries is not None else _RETRIES * (task.needs is not None)
+
+    def note(task: Task) -> str:
+        return "" if task.needs is None else limits.exceeded(task.needs)
+
+    parts = together(planned, groups, share=options.share)
+    return Attempts(
+        parts, lambda numbers: task_of(planned, [groups[n] for n in numbers]), retries, note, options.repeat
+    )
 
 
 def _left(planned: Plan, store: Store, fresh: bool, share: bool) -> Outstanding:
@@ -144,53 +175,24 @@ def _begin(planned: Plan, store: Store, left: Outstanding) -> RunWriter:
     return writer
 
 
-def _execute(
-    planned: Plan,
-    store: Store,
-    writer: RunWriter,
-    groups: Sequence[Group],
-    jobs: int,
-    timeout: float,
-    advance: Callable[[int], None],
-) -> None:
-    def record(numbers: Sequence[int], records: Sequence[ResultRecord]) -> None:
-        done = [(found, groups[n].cells) for n, found in zip(numbers, records, strict=True)]
-        with _to_the_end():
-            writer.record(done)
-        advance(sum(len(cells) for _, cells in done))
+def _recorder(
+    writer: RunWriter, groups: Sequence[Group], attempts: Attempts, advance: Callable[[int], None]
+) -> Callable[[Sequence[int], Sequence[Answer]], list[Task]]:
+    """Writes what ends, in one transaction for what comes in together, and tells what is to be run next."""
 
-    with workdir() as folder:
-        context = Context(planned.schema, planned.library, planned.backends, store.artefacts, timeout, folder)
-        execute([_task(planned, g.cells[0]) for g in groups], context, jobs, record)
+    def record(numbers: Sequence[int], answers: Sequence[Answer]) -> list[Task]:
+        ended = [attempts.ended(n, answer) for n, answer in zip(numbers, answers, strict=True)]
+        rows = [row for e in ended for row in e.recorded]
+        with to_the_end():
+            writer.record([(row.record, groups[row.number].cells) for row in rows], [row.attempt for row in rows])
+        advance(sum(len(groups[n].cells) for e in ended for n in e.finished))
+        return [task for e in ended for task in e.tasks]
+
+    return record
 
 
-@contextmanager
-def _to_the_end() -> Iterator[None]:
-    """An interrupt waits until the commit is through, so that it never strikes within the database layer.
-
-    Where interrupts are ignored (nohup, a background job) or somebody else's, that stays as it is.
-    """
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not usual or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    noted: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if noted:
-        raise KeyboardInterrupt
-
-
-def _task(planned: Plan, keys: CellKeys) -> Task:
-    cell = keys.cell
-    seed = planned.seed_of(planned.library[cell.scenario])
-    return Task(cell.source, cell.target, cell.scenario, cell.backend, seed)
-
-
-def _counted(progress: Progress | None, total: int, left: Outstanding) -> Callable[[int], None]:
+def _counted(progress: Progress | None, left: Outstanding) -> Callable[[int], None]:
+    total = len(left)
     done = total - len(left.run)
 
     def advance(cells: int) -> None:
@@ -204,7 +206,12 @@ def _counted(progress: Progress | None, total: int, left: Outstanding) -> Callab
 
 
 def _summary(
-    planned: Plan, latest: Mapping[Cell, StoredResult], left: Outstanding, executed: int, seconds: float
+    planned: Plan,
+    latest: Mapping[Cell, StoredResult],
+    left: Outstanding,
+    executed: int,
+    attempts: Attempts,
+    seconds: float,
 ) -> RunSummary:
     found = [latest[keys.cell] for keys in planned.cells if keys.cell in latest]
     verdicts = Counter(r.verdict for r in found if r.verdict is not None)
@@ -222,6 +229,9 @@ def _summary(
         disagreements=tuple(r.cell for r in found if r.agrees is False),
         failures=tuple(r.cell for r in found if r.status in (Status.ERROR, Status.TIMEOUT)),
         vague=sum(is_vague(r.predicted) for r in found),
+        boots=attempts.boots,
+        again=attempts.again,
+        notes=tuple(attempts.notes),
     )
 
 

@@ -13,12 +13,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 
 from qualify.store.locks import EXCLUSIVE, EXCLUSIVE_NOW, lock
 
 __all__ = ["clear", "workdir"]
 
 _PREFIX = "qualify-run-"
+_TRIES, _PAUSE = 50, 0.02  # seconds
 
 
 @contextmanager
@@ -29,8 +31,17 @@ def workdir() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    """Whoever was killed a moment ago may make one more file meanwhile."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        sleep(_PAUSE)
 
 
 def clear(folder: Path) -> None:

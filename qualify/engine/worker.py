@@ -3,30 +3,25 @@
 
 from __future__ import annotations
 
-import faulthandler
 import gc
-import math
-import multiprocessing
 import os
 import platform
 import shutil
-import signal
 import tempfile
-import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from multiprocessing.connection import wait
 from pathlib import Path
 from time import perf_counter
-from types import FrameType
 
-from qualify.backends import Backend, CellInput
+from qualify.backends import Backend, BootingBackend, CellInput, Needs
 from qualify.compat import decide
+from qualify.engine.watch import OutOfTimeError, Watchdog, heed_signals, time_limit
+from qualify.errors import CellTimeoutError, HarnessError, QualifyError
 from qualify.judge import judge
-from qualify.model import Outcome, Prediction, Status
+from qualify.machine.child import end_all
+from qualify.model import MachineObservation, Outcome, Prediction, Status
 from qualify.scenario import Scenario
 from qualify.schema import Schema
 from qualify.store import (
@@ -39,10 +34,7 @@ from qualify.store import (
     ranked,
 )
 
-__all__ = ["GRACE", "Context", "Task", "failure", "initialise", "run_batch"]
-
-#: Seconds between asking a cell to stop and ending its process.
-GRACE = 5.0
+__all__ = ["Answer", "Context", "Task", "failed", "initialise", "keep", "run_batch"]
 
 
 @dataclass(frozen=True)
@@ -59,22 +51,27 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One machine run, by name."""
+    """One machine run, by name: of one cell, or one boot for several. `needs`: of a boot."""
 
     source: str
     target: str
-    scenario: str
+    scenarios: tuple[str, ...]
     backend: str
     seed: int
+    needs: Needs | None = None
 
     @property
-    def affinity(self) -> tuple[str, str, str]:
+    def affinity(self) -> tuple[str, str, tuple[str, ...]]:
         """Tasks with the same one are the same on the source's side: a backend may do that once for a row of them."""
-        return self.backend, self.source, self.scenario
+        return self.backend, self.source, self.scenarios
 
 
-class _OutOfTimeError(BaseException):
-    """Not an Exception, so that no backend can swallow it."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a task: a record for each scenario. `ended`: how a shared boot ended that went wrong, else ''."""
+
+    records: tuple[ResultRecord, ...]
+    ended: str = ""
 
 
 _context: Context | None = None
@@ -85,45 +82,56 @@ def initialise(context: Context) -> None:
     global _context
     _context = context
     gc.freeze()  # what was inherited stays; looking through it for garbage again and again would only cost
-    signal.signal(signal.SIGALRM, _expired)
-    # The terminal sends SIGINT to the whole group; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, name="die-with-parent", daemon=True).start()
+    heed_signals()
 
 
-def run_batch(tasks: Sequence[Task]) -> list[ResultRecord]:
+def run_batch(tasks: Sequence[Task]) -> list[Answer]:
     """Several runs for one trip between the processes."""
     assert _context is not None, "initialise() was not called"
-    records = []
-    with tempfile.TemporaryDirectory(dir=_context.workdir) as folder, _Watchdog(_context.timeout) as watchdog:
+    answers = []
+    with tempfile.TemporaryDirectory(dir=_context.workdir) as folder, Watchdog(_context.timeout) as watchdog:
         for task in tasks:
             watchdog.pat()
-            records.append(_run_task(_context, task, Path(folder)))
-    return records
+            answers.append(_run_task(_context, task, Path(folder), watchdog))
+    return answers
 
 
-def _run_task(context: Context, task: Task, folder: Path) -> ResultRecord:
+def _run_task(context: Context, task: Task, folder: Path, watchdog: Watchdog) -> Answer:
     """One run. Whatever goes wrong in here is ERROR or TIMEOUT, never a verdict."""
     started = perf_counter()
     backend = context.backends[task.backend]
+    judged: list[tuple[Outcome, Prediction]] = []
+    ended = ""
+    files: tuple[Artefact, ...] = ()
+    wrong: tuple[Status, str] | None = None
     try:
-        with _time_limit(context.timeout):
-            outcome, prediction = _observe(context, task, folder)
-            artefacts = _keep(context.artefacts, folder) if _used(folder) else ()
-    except _OutOfTimeError:
-        detail = f"the cell took longer than {context.timeout:g} s"
-        return failure(Status.TIMEOUT, backend, detail, perf_counter() - started)
+        with time_limit(context.timeout):
+            judged, ended = _observe(context, task, folder)
+    except OutOfTimeError:
+        wrong = Status.TIMEOUT, f"the cell took longer than {context.timeout:g} s"
     except (Exception, SystemExit) as error:
-        return failure(Status.ERROR, backend, _describe(error), perf_counter() - started)
+        wrong = Status.TIMEOUT if isinstance(error, CellTimeoutError) else Status.ERROR, _describe(error)
+    try:
+        watchdog.pat()
+        end_all()  # before the files are looked at: what still ran could write on
+        files = keep(context.artefacts, folder) if _used(folder) else ()
+    except Exception as error:
+        status, detail = wrong or (Status.ERROR, "its files could not be kept")
+        wrong = status, f"{detail}: {_describe(error)}"
     finally:
         if _used(folder):
             _empty(folder)
-    return _record(outcome, prediction, artefacts, perf_counter() - started)
+    seconds = perf_counter() - started
+    if wrong is not None:
+        return failed(*wrong, backend, task, seconds, files)
+    return Answer(tuple(_record(*pair, files, seconds) for pair in judged), ended)
 
 
-def failure(status: Status, backend: Backend, detail: str, seconds: float = 0.0) -> ResultRecord:
-    """The record of a cell that was not measured."""
-    return ResultRecord(
+def failed(
+    status: Status, detail: str, backend: Backend, task: Task, seconds: float = 0.0, files: tuple[Artefact, ...] = ()
+) -> Answer:
+    """The answer of a task that did not measure anything."""
+    record = ResultRecord(
         status=status.value,
         verdict=None,
         evidence=backend.evidence.value,
@@ -131,15 +139,32 @@ def failure(status: Status, backend: Backend, detail: str, seconds: float = 0.0)
         measured=datetime.now(UTC),
         machine=platform.node(),
         timings={"total": seconds},
+        artefacts=files,
     )
+    return Answer(tuple(replace(record) for _ in task.scenarios), f"{status.value}: {detail}")
 
 
-def _observe(context: Context, task: Task, folder: Path) -> tuple[Outcome, Prediction]:
-    schema = context.schema
+def _observe(context: Context, task: Task, folder: Path) -> tuple[list[tuple[Outcome, Prediction]], str]:
+    """(per scenario what was seen and what was foreseen, how a shared boot died)."""
+    schema, backend = context.schema, context.backends[task.backend]
     source, target = schema.release(task.source), schema.release(task.target)
-    scenario, backend = context.library[task.scenario], context.backends[task.backend]
-    observation = backend.run(CellInput(schema, source, target, scenario, task.seed), folder)
-    return judge(observation, backend.evidence), decide(schema, source, target, scenario)
+    scenarios = [context.library[name] for name in task.scenarios]
+    cells = [CellInput(schema, source, target, scenario, task.seed) for scenario in scenarios]
+    seen = [backend.run(cells[0], folder)] if len(cells) == 1 else _run_together(backend, cells, folder)
+    judged = [
+        (judge(observation, backend.evidence), decide(schema, source, target, scenario))
+        for observation, scenario in zip(seen, scenarios, strict=True)
+    ]
+    dead = next((o.panic for o in seen if o.panic), "")
+    return judged, f"the death of the target: {dead}" if dead else ""
+
+
+def _run_together(backend: Backend, cells: Sequence[CellInput], folder: Path) -> list[MachineObservation]:
+    assert isinstance(backend, BootingBackend), "only machines that boot are shared"
+    seen = list(backend.run_together(cells, folder))
+    if len(seen) != len(cells):
+        raise HarnessError(f"backend '{backend.name}' answered {len(seen)} of the {len(cells)} cells of a boot")
+    return seen
 
 
 def _record(outcome: Outcome, prediction: Prediction, artefacts: tuple[Artefact, ...], seconds: float) -> ResultRecord:
@@ -169,13 +194,16 @@ def _used(folder: Path) -> bool:
         return any(entries)
 
 
-def _keep(store: ArtefactStore, folder: Path) -> tuple[Artefact, ...]:
+def keep(store: ArtefactStore, folder: Path) -> tuple[Artefact, ...]:
+    """Every file below the folder, named by its way from there. Sockets, pipes and links are none."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return tuple(store.put(path, path.relative_to(folder).as_posix()) for path in files)
 
 
 def _describe(error: BaseException) -> str:
-    """Type, message and where, in one line."""
+    """In one line, where we can: our own words, or type, message and where."""
+    if isinstance(error, QualifyError) and str(error):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
@@ -187,50 +215,3 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _expired(_signal: int, _frame: FrameType | None) -> None:
-    raise _OutOfTimeError
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise in Python code after `seconds`."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-class _Watchdog:
-    """Ends the process when a cell does not heed its time limit, because no Python code gets to run.
-
-    It is a thread of its own each time it is set, so it is not set anew for every short cell.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds + GRACE
-        self._set = -math.inf
-        self._nowhere = os.open(os.devnull, os.O_WRONLY)
-
-    def pat(self) -> None:
-        """A cell begins."""
-        if perf_counter() - self._set > GRACE / 5:
-            faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._nowhere)
-            self._set = perf_counter()
-
-    def __enter__(self) -> _Watchdog:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        faulthandler.cancel_dump_traceback_later()
-        os.close(self._nowhere)
-
-
-def _die_with_parent() -> None:
-    """A parent that was killed cannot end its workers; they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -30,22 +30,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a matrix chose. Empty in any of its parts means no cells."""
+    """What a matrix chose. Empty in any of its parts means no cells; `left_out` are none that it has."""
 
     matrix: Matrix
     releases: tuple[Release, ...]
     pairs: tuple[Pair, ...]
     scenarios: tuple[Scenario, ...]
+    left_out: frozenset[Cell] = frozenset()
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """By backend, pair and scenario."""
-        return tuple(
+        cells = (
             Cell(pair.source, pair.target, scenario.id, backend)
             for backend in self.matrix.backends
             for pair in self.pairs
             for scenario in self.scenarios
         )
+        return tuple(cell for cell in cells if cell not in self.left_out) if self.left_out else tuple(cells)
 
     @property
     def why_empty(self) -> str:

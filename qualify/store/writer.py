@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -54,9 +55,10 @@ class RunWriter:
         self._store = store
         self._cells: dict[tuple[str, str, str, str], int] = {}
         self._known: dict[tuple[type[Base], str], int] = {}
+        self._run = {name: getattr(run, name) for name in NewRun.__slots__}
         with store.writing() as connection:
-            values = {name: getattr(run, name) for name in NewRun.__slots__}
-            self.run_id: int = inserted_id(connection.execute(insert(RunRow).values(values)))
+            self.run_id: int = inserted_id(connection.execute(insert(RunRow).values(self._run)))
+            self._runs = [self.run_id]
             self._releases = {key.label: _intern(connection, ReleaseRow, key) for key in releases}
             self._scenarios = {key.name: _intern(connection, ScenarioRow, key) for key in scenarios}
 
@@ -70,24 +72,45 @@ class RunWriter:
             wanted = select(CellRow.source, CellRow.target, CellRow.scenario, CellRow.backend, CellRow.id)
             self._cells = {(s, t, c, b): i for s, t, c, b, i in connection.execute(wanted)}
 
-    def record(self, groups: Sequence[tuple[ResultRecord, Sequence[CellKeys]]]) -> None:
-        """One result for every cell of every group; the first of a group ran, the others share its run."""
+    def record(
+        self, groups: Sequence[tuple[ResultRecord, Sequence[CellKeys]]], attempts: Sequence[int] | None = None
+    ) -> None:
+        """One result for every cell of every group; the first of a group ran, the others share its run.
+
+        A run has one result of a cell. Further attempts (`attempts`, by group: how many the cell had before) are of
+        runs of their own, which name the first: so databases with them merge like all others.
+        """
+        numbers = attempts or [0] * len(groups)
         if not groups:
             return
         with self._store.writing() as connection:
-            rows = [self._row(connection, record) for record, _ in groups]
-            ran = [row | self._identity(cells[0]) for row, (_, cells) in zip(rows, groups, strict=True)]
-            # Ids come back in no order; within a run, a cell has one result.
-            returned = connection.execute(insert(ResultRow).returning(ResultRow.cell_id, ResultRow.id), ran)
-            ids = {row.cell_id: row.id for row in returned}
-            sharing: list[dict[str, Any]] = []
-            for first, row, (record, cells) in zip(ran, rows, groups, strict=True):
-                result_id = ids[first["cell_id"]]
-                self._artefacts(connection, result_id, record)
-                shared = row | {"shared_from": result_id, "timings": {}, "counters": {}}
-                sharing += [shared | self._identity(keys) for keys in cells[1:]]
-            if sharing:
-                connection.execute(insert(ResultRow), sharing)
+            for number in sorted(set(numbers)):
+                part = [group for group, n in zip(groups, numbers, strict=True) if n == number]
+                self._record(connection, part, self._run_of(connection, number))
+
+    def _record(
+        self, connection: Connection, groups: Sequence[tuple[ResultRecord, Sequence[CellKeys]]], run_id: int
+    ) -> None:
+        rows = [self._row(connection, record) | {"run_id": run_id} for record, _ in groups]
+        ran = [self._identity(cells[0]) | row for row, (_, cells) in zip(rows, groups, strict=True)]
+        # Ids come back in no order; within a run, a cell has one result.
+        returned = connection.execute(insert(ResultRow).returning(ResultRow.cell_id, ResultRow.id), ran)
+        ids = {row.cell_id: row.id for row in returned}
+        sharing: list[dict[str, Any]] = []
+        for first, row, (record, cells) in zip(ran, rows, groups, strict=True):
+            result_id = ids[first["cell_id"]]
+            self._artefacts(connection, result_id, record)
+            shared = row | {"shared_from": result_id, "timings": {}, "counters": {}}
+            sharing += [self._identity(keys) | shared for keys in cells[1:]]
+        if sharing:
+            connection.execute(insert(ResultRow), sharing)
+
+    def _run_of(self, connection: Connection, attempt: int) -> int:
+        while len(self._runs) <= attempt:
+            host = self._run["host"] | {"attempt": len(self._runs) + 1, "of": self._run["uid"]}
+            values = self._run | {"uid": uuid.uuid4().hex, "started": datetime.now(UTC), "host": host}
+            self._runs.append(inserted_id(connection.execute(insert(RunRow).values(values))))
+        return self._runs[attempt]
 
     def reuse(self, groups: Sequence[tuple[int, Sequence[CellKeys]]]) -> None:
         """Results that share a run already stored: (its result's id, cells)."""
@@ -97,10 +120,11 @@ class RunWriter:
                     connection.execute(_copy_result(result_id, self._identity(keys)))
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Mark the run as ended."""
+        """Mark the run as ended, with those of its further attempts."""
         with self._store.writing() as connection:
-            row = {"run_id": self.run_id, "finished": datetime.now(UTC), "summary": summary}
-            connection.execute(insert(RunEndRow).values(row))
+            finished = datetime.now(UTC)
+            rows = [{"run_id": run_id, "finished": finished, "summary": summary} for run_id in self._runs]
+            connection.execute(insert(RunEndRow), rows)
 
     def _identity(self, keys: CellKeys) -> dict[str, Any]:
         cell = keys.cell

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from qualify.engine import Plan, run_matrix, worker
+from qualify.engine import Plan, run_matrix, watch
 from qualify.errors import StoreError
 from qualify.matrix import Cell
 from qualify.model import Status
@@ -80,7 +80,7 @@ def test_a_backend_that_catches_everything_still_times_out(store: Store, planner
 def test_a_hang_in_native_code_is_a_timeout(
     store: Store, planner: Planner, trouble: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "GRACE", 0.2)
+    monkeypatch.setattr(watch, "GRACE", 0.2)
     trouble.rules = {BAD: "stuck"}
     bad, others = _run(store, planner(trouble, releases=THREE), jobs=2, timeout=0.5)
     assert (bad.status, bad.verdict, bad.detail) == (Status.TIMEOUT, None, "the cell did not stop after 0.5 s")
@@ -119,7 +119,7 @@ def test_however_a_run_ends_its_workers_folders_go_with_it(
 ) -> None:
     (tmp_path / "t").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
-    monkeypatch.setattr(worker, "GRACE", 0.2)
+    monkeypatch.setattr(watch, "GRACE", 0.2)
     trouble.rules = {BAD: rule.replace("interrupt", "hang"), ("7.3.4", "7.3.4"): "files"}
     planned = planner(trouble, releases=THREE)
 

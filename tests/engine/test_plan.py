@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 import qualify
-from qualify.engine import Plan, group, tool_version
+from qualify.backends import Needs
+from qualify.engine import Limits, Plan, group, tool_version
 from qualify.engine import inputs as inputs_module
 from qualify.engine.inputs import code_digest, input_digest
-from qualify.engine.pool import _batch
+from qualify.engine.pool import _batch, _may_begin
 from qualify.engine.run import _in_order
 from qualify.engine.worker import Task
 from qualify.schema import Schema
+from tests.engine.bench import Bench
 
 Planner = Callable[..., Plan]
 GOOD: dict[str, Any] = {"source": "a", "target": "b", "scenario": "c", "seed": 1}
@@ -92,7 +94,7 @@ def test_what_decides_nothing_or_is_told_more_exactly_is_not(our_copy: Path, nam
 
 
 def test_the_tool_version_names_version_and_code() -> None:
-    assert tool_version() == f"{qualify.__version__}+{code_digest()[:12]}"
+    assert tool_version() == f"{qualify.__version__}+{code_digest(booting=True)[:12]}"
 
 
 def test_cells_alike_have_one_input_and_others_do_not(planner: Planner, trouble: Any, schema: Schema) -> None:
@@ -126,9 +128,46 @@ def test_cells_that_start_alike_stand_together(planner: Planner, trouble: Any) -
 
 
 def test_batches_do_not_part_short_tasks_that_go_together() -> None:
-    tasks = [Task("s", str(n), "one" if n < 4 else "two", "b", 0) for n in range(10)]
+    tasks = [Task("s", str(n), ("one" if n < 4 else "two",), "b", 0) for n in range(10)]
     waiting = deque(range(10))
     assert _batch(tasks, waiting, 1) == [0]
     assert _batch(tasks, waiting, 2) == [1, 2, 3]
     assert _batch(tasks, waiting, 3) == [4, 5, 6, 7, 8, 9]
     assert not waiting
+
+
+@pytest.mark.parametrize(
+    "name", ["agent/agent.c", "agent/wire.h", "agent/link.py", "kernels/registry.py", "kernels/x.yaml"]
+)
+def test_what_boots_is_part_of_the_input_where_machines_boot(our_copy: Path, trouble: Any, name: str) -> None:
+    """And of no other: a change of the agent leaves what a simulator said as it is."""
+    bench = Bench(Path("notes"))
+    inputs = [input_digest(backend=b, **GOOD) for b in (trouble, bench)]
+    version = tool_version()
+    (our_copy / name).parent.mkdir(exist_ok=True)
+    with (our_copy / name).open("a") as file:
+        file.write("# changed\n")
+    code_digest.cache_clear()
+    assert input_digest(backend=trouble, **GOOD) == inputs[0]
+    assert input_digest(backend=bench, **GOOD) != inputs[1]
+    assert tool_version() != version
+
+
+def test_what_lies_beside_the_agents_code_decides_nothing(our_copy: Path) -> None:
+    before = code_digest(booting=True)
+    (our_copy / "agent").mkdir(exist_ok=True)
+    (our_copy / "agent" / "README.md").write_text("words")
+    code_digest.cache_clear()
+    assert code_digest(booting=True) == before
+
+
+def test_a_boot_goes_alone_and_holds_up_no_other() -> None:
+    plain = [Task("s", str(n), ("one",), "b", 0) for n in range(3)]
+    boots = [Task("s", str(n), ("one",), "b", 0, Needs()) for n in range(3)]
+    waiting = deque(range(6))
+    assert [_batch([*plain, *boots], waiting, 2) for _ in range(4)] == [[0, 1, 2], [3], [4], [5]]
+    tasks, limits = [*plain, *boots], Limits(2)
+    assert _may_begin(tasks, 3, [[4]], limits)
+    assert not _may_begin(tasks, 3, [[4], [5]], limits)  # every worker has its boot
+    assert not _may_begin(tasks, 3, [[0, 1, 2], [5]], limits)
+    assert _may_begin(tasks, 0, [[1], [2]], limits)  # others may wait at the workers' doors

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from qualify.engine import Plan, plan, run_matrix
-from qualify.engine.run import _to_the_end
+from qualify.engine.interrupt import to_the_end
 from qualify.errors import MatrixError
 from qualify.matrix import Cell, Matrix
 from qualify.model import Evidence, Status, Verdict
@@ -225,7 +225,7 @@ def test_an_interrupt_strikes_after_the_commit() -> None:
     through = []
 
     def commit() -> None:
-        with _to_the_end():
+        with to_the_end():
             signal.raise_signal(signal.SIGINT)
             through.append(True)
 
@@ -239,7 +239,7 @@ def test_an_interrupt_strikes_after_the_commit() -> None:
 def test_an_interrupt_that_is_ignored_stays_so(handler: Any) -> None:
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with _to_the_end():
+        with to_the_end():
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is handler
     finally:

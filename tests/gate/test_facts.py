@@ -79,7 +79,7 @@ def test_another_scenario_of_that_name_makes_it_stale(store: Store, schema: Sche
 
 def test_another_tool_makes_it_stale(store: Store, schema: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
     measure(store, schema)
-    monkeypatch.setattr(inputs, "code_digest", lambda: "0" * 64)
+    monkeypatch.setattr(inputs, "code_digest", lambda **_: "0" * 64)
     assert not current(store, schema)
     assert measure(store, schema) == 1
     assert current(store, schema)

@@ -126,6 +126,26 @@ def test_a_cell_has_one_result_per_run(store: Store, begin: Begin, record: Resul
         writer.record([(record, [cell])])
 
 
+def test_further_attempts_are_of_runs_that_name_the_first(store: Store, begin: Begin, record: ResultRecord) -> None:
+    cells = _keys("A", "B"), _keys("B", "A")
+    writer = begin(store, "r1", *cells)
+    changed = replace(record, verdict="CORRUPT")
+    writer.record([(record, [cells[0]]), (changed, [cells[0]]), (record, [cells[1]])], [0, 1, 0])
+    writer.record([(record, [cells[0]])], [2])
+    writer.finish({"cells": 2})
+    with store.session() as session:
+        runs = session.scalars(select(RunRow).order_by(RunRow.id)).all()
+        found = session.execute(select(ResultRow.run_id, ResultRow.verdict).order_by(ResultRow.id)).all()
+        latest = load_latest(session, [cells[0].cell])[cells[0].cell]
+    assert [(run.host.get("attempt"), run.host.get("of")) for run in runs] == [(None, None), (2, "r1"), (3, "r1")]
+    assert sorted(tuple(row) for row in found) == sorted(
+        [(1, record.verdict), (1, record.verdict), (2, "CORRUPT"), (3, record.verdict)]
+    )
+    assert (latest.run_id, _count(store, RunEndRow)) == (3, 3)
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+        writer.record([(record, [cells[0]])], [2])
+
+
 def test_a_group_is_written_whole_or_not_at_all(store: Store, begin: Begin, record: ResultRecord) -> None:
     cell, again = _keys("A", "B"), _keys("A", "B", "e" * 64)
     with pytest.raises(StoreError):
