@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One cell of a report and what belongs to it: objects, files, repeats, and what the simulator says of the same cell."""
+"""One cell of a report and what belongs to it: objects, files, repeats, and what the simulator says of that cell."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class DisagreementGroup:
 class ContradictionGroup:
     """Cells of one scenario on real kernels that ended, in the same way, otherwise than prediction or simulator say.
 
-    `simulated` is None where the simulator did not run the cell. `differences` are the objects that it judges otherwise.
+    `simulated` is None where the simulator did not run the cell. `differences`: the objects that it judges otherwise.
     """
 
     scenario: str
@@ -143,7 +143,8 @@ class FailureGroup:
 class PairRow:
     """One square of the grid. `cells` has one row per scenario and backend, `baseline` first and the chief first.
 
-    The chief of a scenario is its cell of the strongest evidence: what the square shows. `unusual` names the scenarios that count neither for `worst_cell` nor for `added_cell`: see UNUSUAL_TAGS.
+    The chief of a scenario is its cell of the strongest evidence: what the square shows. `unusual` names the scenarios
+    that count neither for `worst_cell` nor for `added_cell`: see UNUSUAL_TAGS.
     """
 
     source: str

@@ -24,7 +24,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """What a page holds of a file: zlib of UTF-8 in base64. `left_out` in bytes; without `data`: `why` there is none."""
+    """What a page holds of a file: zlib of UTF-8 in base64. `left_out` in bytes; without `data`, `why` says why."""
 
     data: str = ""
     left_out: int = 0
