@@ -298,6 +298,11 @@ class ReportData:
         kinds = {c.evidence for p in self.pairs for c in p.planned}
         return tuple(e for e in Evidence if e in kinds)
 
+    @property
+    def unstable(self) -> tuple[CellRow, ...]:
+        """The cells whose repeats differ."""
+        return tuple(c for p in self.pairs for c in p.planned if c.unstable)
+
     def pair(self, source: str, target: str) -> PairRow | None:
         """The square of that pair; None when the matrix does not plan it."""
         return next((p for p in self.pairs if (p.source, p.target) == (source, target)), None)

@@ -43,9 +43,10 @@ const Cells = (() => {
   });
 
   const when = (at) => `${Q.date(at)} ${Q.ago(at) && `(${Q.ago(at)})`}`;
-  const mismatch = (c) => [
-    c.agrees === false ? el("span", {class: "dis", title: "not in the prediction set"}, " ≠") : "",
-    c.differences.length ? el("span", {class: "dis", title: "the real kernel and the simulator differ"}, " ≠ simulator") : "",
+  const mark = (text, title) => el("span", {class: "dis", title}, text);
+  const mismatch = (c, long) => [
+    c.agrees === false ? mark(long ? " ≠ predicted" : " ≠", "not in the prediction set") : "",
+    c.differences.length ? mark(" ≠ simulated", "the real kernel and the simulator differ") : "",
   ];
 
   // A cell without a verdict says why, and that it says nothing about the kernels.
@@ -127,7 +128,7 @@ const Cells = (() => {
       const found = by.get(backend);
       if (!found) return field(head, el("span", {class: "soft"}, "–"));
       return el("td", {"data-head": head, class: found === c ? "chief" : "", title: `${found.evidence} by ${backend} ${Q.date(found.created)}`},
-        ...state(pair, found), ...mismatch(found), stale(found), Files.logButton(found.files));
+        ...state(pair, found), ...mismatch(found, true), stale(found), Files.logButton(found.files));
     };
     const told = [c, ...others].find((other) => other.predicted.length) || c;
     return [field(HEADS[3], predicted(told)), ...columns.map(one), itself(c)];

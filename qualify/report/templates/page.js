@@ -157,7 +157,7 @@
       cell.consequences.length ? el("abbr", {class: "m", title: cell.consequences.join(", ")}, "*") : "",
       cell.agrees === false || cell.differences.length ? span("m dis", "≠", cell.agrees === false ? "contradicts its prediction" : "ends otherwise than in the simulator") : "", cell.unstable ? span("m", "~", "repeats differ") : "",
       same ? span(same === "=" ? "own eq" : "own", same, `source → source: ${cell.same}`) : "",
-      cell.evidence ? span("fine", cell.evidence) : "", cell.created ? span("fine", Q.date(cell.created).slice(0, 10), Q.date(cell.created)) : "")]];
+      cell.evidence ? span("fine", `${cell.evidence}${cell.real ? ` (${cell.backend})` : ""}`) : "", cell.created ? span("fine", Q.date(cell.created).slice(0, 10), Q.date(cell.created)) : "")]];
   };
   // Puts the view into a square; answers the states that it shows.
   const restate = (square, view) => {
