@@ -50,7 +50,19 @@ from qualify.store import (
     open_store,
 )
 
-__all__ = ["HOSTILE_LOG", "LABELS", "SCENARIOS", "Ran", "cell_of", "chosen", "fill", "loaded", "page_data", "story"]
+__all__ = [
+    "HOSTILE_LOG",
+    "LABELS",
+    "SCENARIOS",
+    "Ran",
+    "cell_of",
+    "chosen",
+    "fill",
+    "loaded",
+    "page_data",
+    "report_of",
+    "story",
+]
 
 LABELS = ("6.18.15", "6.19.11", "7.1.13", "7.3.4")
 SCENARIOS = ("baseline", "memfd-dense")
@@ -220,16 +232,16 @@ def story(store: Store) -> None:
     fill(store, said)
 
 
-def page_data(folder: Path, *backends: str) -> ReportData:
+def report_of(store: Store, *backends: str) -> ReportData:
+    """What is stored about these backends, with the texts of files."""
+    with store.session() as session:
+        return load_report(
+            session, chosen(*backends), loaded(), generated=NOW, tool_version="0.1.0", artefacts=store.artefacts
+        )
+
+
+def page_data(folder: Path) -> ReportData:
     """The whole story as a page shows it."""
     with open_store(folder / "real.sqlite") as store:
         story(store)
-        with store.session() as session:
-            return load_report(
-                session,
-                chosen(*(backends or ("simulator", "qemu"))),
-                loaded(),
-                generated=NOW,
-                tool_version="0.1.0",
-                artefacts=store.artefacts,
-            )
+        return report_of(store, "simulator", "qemu")
