@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`qualify db upgrade|merge|export|import|prune`: the database as such."""
+"""`qualify db upgrade|merge|export|import|prune|artefact`: the database as such."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from qualify.cli.artefact import artefact_command
 from qualify.cli.files import writing
 from qualify.cli.options import DbOption, JsonOption, located
 from qualify.cli.output import is_stdout, print_json, stdout_file
@@ -36,12 +37,13 @@ _AGE_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 def register(app: typer.Typer) -> None:
     """Add the group to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Upgrade, merge, move and prune databases.")
+    group = typer.Typer(no_args_is_help=True, help="Upgrade, merge, move and prune databases; get files out of them.")
     group.command("upgrade")(_upgrade)
     group.command("merge")(_merge)
     group.command("export")(_export)
     group.command("import")(_import)
     group.command("prune")(_prune)
+    group.command("artefact")(artefact_command)
     app.add_typer(group, name="db")
 
 

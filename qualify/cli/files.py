@@ -8,13 +8,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from qualify.cli.output import FITTING
 from qualify.errors import UsageError
 from qualify.store.location import artefact_folder, parse_location, sqlite_file
 
-__all__ = ["check_output", "default_output", "write_file", "writing"]
+__all__ = ["check_output", "default_output", "write_file", "writing", "writing_bytes"]
 
 #: What SQLite and `qualify run` keep beside a database.
 _BESIDE = ("", "-wal", "-shm", "-journal", ".lock")
@@ -51,18 +51,30 @@ def writing(path: Path, location: str, *, folders: bool = False, errors: str = F
     Links are followed; what is no regular file (a pipe, a device) is written to and stays what it is. `location` is the
     database that is open. UsageError when it cannot be written, or is a file of that database.
     """
+    with _place(path, location, folders=folders) as place, place.open("w", encoding="utf-8", errors=errors) as file:
+        yield file
+
+
+@contextmanager
+def writing_bytes(path: Path, location: str) -> Iterator[BinaryIO]:
+    """Bytes as they are; otherwise as `writing`."""
+    with _place(path, location) as place, place.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _place(path: Path, location: str, *, folders: bool = False) -> Iterator[Path]:
+    """Where to write: what is there takes the name when all went well."""
     target, whole = _target(path, location)
     with _trouble(path):
         if not whole:
-            with target.open("w", encoding="utf-8", errors=errors) as file:
-                yield file
+            yield target
             return
         if folders:
             target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = _unfinished(target)
         try:
-            with unfinished.open("w", encoding="utf-8", errors=errors) as file:
-                yield file
+            yield unfinished
             if target.exists():
                 unfinished.chmod(stat.S_IMODE(target.stat().st_mode))
             unfinished.replace(target)

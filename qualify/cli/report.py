@@ -64,11 +64,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="report")
 
 
-def read_report(selection: Selection, schema: Schema, location: str) -> ReportData:
-    """The report of a matrix from a database that must exist."""
+def read_report(selection: Selection, schema: Schema, location: str, *, texts: bool = False) -> ReportData:
+    """The report of a matrix from a database that must exist; with the `texts` of files, for a page."""
     now = datetime.now(UTC).replace(microsecond=0)
     with open_store(location, create=False, reading=True) as store, store.session() as session:
-        return load_report(session, selection, schema, generated=now, tool_version=tool_version())
+        artefacts = store.artefacts if texts else None
+        return load_report(session, selection, schema, generated=now, tool_version=tool_version(), artefacts=artefacts)
 
 
 def _html(
@@ -146,7 +147,7 @@ def _put(
     """Make a report that is a file, and say where it is."""
     location = located(db)
     selection, loaded = _select(matrix, schema, scenarios)
-    text = render(read_report(selection, loaded, location))
+    text = render(read_report(selection, loaded, location, texts=render is html))
     path = output or default_output(location, selection.matrix.name + suffix)
     if is_stdout(path):
         with stdout_file() as file:

@@ -143,7 +143,7 @@ def _run(
     path = report or default_output(location, f"{planned.matrix.name}.html")
     check_output(path, location)
     summary = _execute(planned, location, options)
-    data = read_report(planned.selection, planned.schema, location)
+    data = read_report(planned.selection, planned.schema, location, texts=path.suffix != ".xml")
     write_file(junit(data) if path.suffix == ".xml" else html(data), path, location)
     seconds = perf_counter() - started
     if json_:

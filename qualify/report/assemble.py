@@ -22,7 +22,9 @@ from qualify.report.data import (
     ScenarioRow,
     Totals,
 )
+from qualify.report.filetext import FileText
 from qualify.report.impact import with_impact
+from qualify.report.real import failures, real_kernels, with_simulated
 from qualify.schema.sidebyside import Part
 
 __all__ = ["SHOWN_FINDINGS", "assemble"]
@@ -48,9 +50,15 @@ def assemble(
     cells: Iterable[CellRow],
     comparisons: Mapping[Pair, Sequence[Comparison]],
     layouts: Mapping[Comparison, tuple[Part, ...]] | None = None,
+    texts: Mapping[str, FileText] | None = None,
+    artefact_folder: str = "",
 ) -> ReportData:
-    """Everything a report shows. `cells` holds every planned cell, those never run with status MISSING."""
-    rows = _with_same(list(cells))
+    """Everything a report shows. `cells` holds every planned cell, those never run with status MISSING.
+
+    What is not `planned` stands beside the planned cell of its pair and scenario, and counts nowhere.
+    """
+    rows = with_simulated(_with_same(list(cells)))
+    planned_rows = [row for row in rows if row.planned]
     order = {s.id: (s.id != BASELINE, n) for n, s in enumerate(scenarios)}
     by_pair: dict[Pair, list[CellRow]] = {}
     for row in rows:
@@ -63,7 +71,10 @@ def assemble(
             target,
             directions.get((source, target), Direction.SAME),
             tuple(
-                sorted(by_pair[source, target], key=lambda c: (*order.get(c.scenario, (True, len(order))), c.backend))
+                sorted(
+                    sorted(by_pair[source, target], key=lambda c: (c.planned, *c.standing), reverse=True),
+                    key=lambda c: order.get(c.scenario, (True, len(order))),
+                )
             ),
             unusual,
         )
@@ -81,8 +92,12 @@ def assemble(
         scenarios=tuple(sorted(scenarios, key=lambda s: s.id != BASELINE)),
         pairs=pairs,
         findings=with_impact(_findings(planned, layouts or {}), pairs),
-        disagreements=_disagreements(rows),
-        totals=_totals(rows, pairs),
+        disagreements=_disagreements(planned_rows),
+        totals=_totals(planned_rows, pairs),
+        real=real_kernels(rows),
+        failures=failures(rows),
+        texts=texts or {},
+        artefact_folder=artefact_folder,
     )
 
 
@@ -120,12 +135,12 @@ def _findings(
 
 
 def _disagreements(rows: Iterable[CellRow]) -> tuple[DisagreementGroup, ...]:
-    grouped: dict[tuple[str, str, tuple[Verdict, ...], Verdict], list[Pair]] = {}
+    grouped: dict[tuple[str, str, tuple[Verdict, ...], Verdict, bool], list[Pair]] = {}
     for row in rows:
         if row.agrees is False and row.verdict is not None:
-            key = (row.scenario, row.backend, row.predicted_verdicts, row.verdict)
+            key = (row.scenario, row.backend, row.predicted_verdicts, row.verdict, row.real)
             grouped.setdefault(key, []).append((row.source, row.target))
-    groups = [DisagreementGroup(*key, tuple(pairs)) for key, pairs in grouped.items()]
+    groups = [DisagreementGroup(*key[:4], tuple(pairs), key[4]) for key, pairs in grouped.items()]
     return tuple(sorted(groups, key=lambda g: (-g.observed.severity, -len(g.pairs), g.scenario)))
 
 

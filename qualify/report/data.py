@@ -3,33 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from qualify.model import (
-    Alternative,
-    Consequence,
-    Direction,
-    Evidence,
-    Finding,
-    PropertyObservation,
-    Reason,
-    Status,
-    Verdict,
-    worst,
-)
+from qualify.model import Consequence, Direction, Evidence, Finding, Status, Verdict, worst
+from qualify.report.cells import CellRow, FileRow, ObjectDifference, ObjectRow, RepeatRow
+from qualify.report.filetext import FileText
 from qualify.schema.sidebyside import Part
 
 __all__ = [
     "BASELINE",
     "UNUSUAL_TAGS",
     "CellRow",
+    "ContradictionGroup",
     "DisagreementGroup",
+    "FailureGroup",
+    "FileRow",
     "FindingGroup",
+    "ObjectDifference",
     "ObjectRow",
     "PairRow",
+    "RealKernels",
     "ReleaseRow",
+    "RepeatRow",
     "ReportData",
     "ScenarioRow",
     "Totals",
@@ -67,65 +64,6 @@ class ScenarioRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectRow:
-    """One object of a cell: what was seen and what was predicted."""
-
-    object_id: str
-    component: str
-    verdict: Verdict
-    why: str
-    interface: str = ""
-    reply: str = ""
-    errno: str = ""
-    consequences: tuple[Consequence, ...] = ()
-    properties: tuple[PropertyObservation, ...] = ()
-    notes: tuple[str, ...] = ()
-    predicted: tuple[Verdict, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CellRow:
-    """One cell. `verdict` is None exactly when `status` is not DONE; `agrees` is None where nothing was compared."""
-
-    source: str
-    target: str
-    scenario: str
-    backend: str
-    status: Status
-    verdict: Verdict | None = None
-    evidence: Evidence | None = None
-    consequences: tuple[Consequence, ...] = ()
-    predicted: tuple[Alternative, ...] = ()
-    agrees: bool | None = None
-    unstable: bool = False
-    detail: str = ""
-    created: datetime | None = None
-    shared: bool = False
-    stale: bool = False  # measured with another version of schema, scenario or tool than today's
-    same_verdict: Verdict | None = None  # of source -> source, same scenario and backend
-    objects: tuple[ObjectRow, ...] = ()
-    reasons: tuple[Reason, ...] = ()
-    log: tuple[str, ...] = ()
-
-    @property
-    def predicted_verdicts(self) -> tuple[Verdict, ...]:
-        """The prediction set, worst first, each verdict once."""
-        return tuple(dict.fromkeys(a.verdict for a in self.predicted))
-
-    @property
-    def same_as_itself(self) -> bool:
-        """Whether the source does no better to itself: the change of kernel adds nothing."""
-        if self.verdict is None or self.same_verdict is None:
-            return False
-        return self.verdict.severity <= self.same_verdict.severity
-
-    @property
-    def excused(self) -> bool:
-        """Something happened, and it is the same as itself. What came back whole needs no excuse."""
-        return self.same_as_itself and self.verdict not in (Verdict.RESTORED, Verdict.UNSUPPORTED)
-
-
-@dataclass(frozen=True, slots=True)
 class FindingGroup:
     """One difference between what releases write and read, with every pair that it concerns.
 
@@ -157,13 +95,56 @@ class DisagreementGroup:
     predicted: tuple[Verdict, ...]
     observed: Verdict
     pairs: tuple[tuple[str, str], ...]
+    real: bool = False  # kernel code ran: it stands among the contradictions, too
+
+
+@dataclass(frozen=True, slots=True)
+class ContradictionGroup:
+    """Cells of one scenario on real kernels that ended, in the same way, otherwise than prediction or simulator say.
+
+    `simulated` is None where the simulator did not run the cell. `differences`: the objects that it judges otherwise.
+    """
+
+    scenario: str
+    backend: str
+    evidence: Evidence
+    predicted: tuple[Verdict, ...]
+    agrees: bool | None  # with the prediction
+    simulated: Verdict | None
+    observed: Verdict
+    differences: tuple[ObjectDifference, ...]
+    cells: tuple[CellRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RealKernels:
+    """How model and kernel stand to each other, over the cells that ran on real kernels."""
+
+    cells: int = 0  # with a verdict
+    failed: int = 0  # ERROR and TIMEOUT
+    missing: int = 0  # planned for a backend that runs real kernels
+    compared: int = 0  # with a prediction
+    agreeing: int = 0
+    modelled: int = 0  # with what the simulator observed
+    alike: int = 0
+    groups: tuple[ContradictionGroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Cells that gave no verdict, for one and the same reason. They say nothing about the kernels."""
+
+    status: Status
+    detail: str
+    cells: tuple[CellRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """One square of the grid. `cells` has one row per scenario and backend, `baseline` first.
+    """One square of the grid. `cells` has one row per scenario and backend, `baseline` first and the chief first.
 
-    `unusual` names the scenarios that count neither for `worst_cell` nor for `added_cell`: see UNUSUAL_TAGS.
+    The chief of a scenario is its cell of the strongest evidence: what the square shows. `unusual` names the scenarios
+    that count neither for `worst_cell` nor for `added_cell`: see UNUSUAL_TAGS.
     """
 
     source: str
@@ -173,9 +154,24 @@ class PairRow:
     unusual: frozenset[str] = frozenset()
 
     @property
+    def chiefs(self) -> tuple[CellRow, ...]:
+        """The cell of every scenario that stands for it: one that was measured, then the strongest evidence."""
+        found: dict[str, CellRow] = {}
+        for cell in self.planned:
+            best = found.get(cell.scenario)
+            if best is None or cell.standing > best.standing:
+                found[cell.scenario] = cell
+        return tuple(found.values())
+
+    @property
+    def planned(self) -> tuple[CellRow, ...]:
+        """Without what only stands beside for comparison."""
+        return tuple(c for c in self.cells if c.planned)
+
+    @property
     def usual(self) -> tuple[CellRow, ...]:
-        """The cells that say something of the pair; all of them where every scenario is unusual."""
-        return tuple(c for c in self.cells if c.scenario not in self.unusual) or self.cells
+        """The chiefs that say something of the pair; all of them where every scenario is unusual."""
+        return tuple(c for c in self.chiefs if c.scenario not in self.unusual) or self.chiefs
 
     @property
     def worst_cell(self) -> CellRow | None:
@@ -193,48 +189,53 @@ class PairRow:
     @property
     def verdict(self) -> Verdict | None:
         """The worst over the scenarios; None when nothing was observed."""
-        seen = [c.verdict for c in self.cells if c.verdict is not None]
+        seen = [c.verdict for c in self.chiefs if c.verdict is not None]
         return worst(seen) if seen else None
 
     @property
     def baseline(self) -> CellRow | None:
-        """The worst baseline cell over the backends; one that was not measured only if no backend measured it."""
-        return max((c for c in self.cells if c.scenario == BASELINE), key=_rank, default=None)
+        """Of the strongest evidence; one that was not measured only if no backend measured it."""
+        return next((c for c in self.chiefs if c.scenario == BASELINE), None)
 
     @property
     def headline(self) -> CellRow | None:
         """What a square shows first: the baseline, else the worst cell there is."""
-        return self.baseline or max(self.cells, key=_rank, default=None)
+        return self.baseline or max(self.chiefs, key=_rank, default=None)
 
     @property
     def evidence(self) -> Evidence | None:
-        """The weakest, so that a square never claims more than all of its cells can bear."""
-        return min((c.evidence for c in self.cells if c.evidence is not None), key=lambda e: e.strength, default=None)
+        """The weakest of the chiefs, so that a square never claims more than all that it shows can bear."""
+        return min((c.evidence for c in self.chiefs if c.evidence is not None), key=lambda e: e.strength, default=None)
 
     @property
     def oldest(self) -> datetime | None:
         """When the oldest cell was measured."""
-        return min((c.created for c in self.cells if c.created is not None), default=None)
+        return min((c.created for c in self.planned if c.created is not None), default=None)
 
     @property
     def consequences(self) -> tuple[Consequence, ...]:
         """Every consequence of any scenario, in the order of the vocabulary."""
-        found = {k for c in self.cells for k in c.consequences}
+        found = {k for c in self.planned for k in c.consequences}
         return tuple(k for k in Consequence if k in found)
 
     def count(self, status: Status) -> int:
         """How many cells ended so."""
-        return sum(c.status is status for c in self.cells)
+        return sum(c.status is status for c in self.planned)
 
     @property
     def stale(self) -> int:
         """How many results are about another version of schema, scenario or tool."""
-        return sum(c.stale for c in self.cells)
+        return sum(c.stale for c in self.planned)
 
     @property
     def disagreements(self) -> int:
         """How many cells contradict their prediction."""
-        return sum(c.agrees is False for c in self.cells)
+        return sum(c.agrees is False for c in self.planned)
+
+    @property
+    def differing(self) -> int:
+        """How many cells on real kernels ended otherwise than the simulator says."""
+        return sum(bool(c.differences) for c in self.planned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,10 @@ class ReportData:
     findings: tuple[FindingGroup, ...]
     disagreements: tuple[DisagreementGroup, ...]
     totals: Totals
+    real: RealKernels = field(default_factory=RealKernels)
+    failures: tuple[FailureGroup, ...] = ()
+    texts: Mapping[str, FileText] = field(default_factory=dict)  # digest -> what of a file goes into a page
+    artefact_folder: str = ""
 
     @property
     def usual_scenarios(self) -> int:
@@ -290,8 +295,13 @@ class ReportData:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Every kind of evidence that a cell rests on, weakest first."""
-        kinds = {c.evidence for p in self.pairs for c in p.cells}
+        kinds = {c.evidence for p in self.pairs for c in p.planned}
         return tuple(e for e in Evidence if e in kinds)
+
+    @property
+    def unstable(self) -> tuple[CellRow, ...]:
+        """The cells whose repeats differ."""
+        return tuple(c for p in self.pairs for c in p.planned if c.unstable)
 
     def pair(self, source: str, target: str) -> PairRow | None:
         """The square of that pair; None when the matrix does not plan it."""

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report as plain data: `as_dict` for --json, `packed` for the page, where equal things are stored once."""
+"""The report as plain data, for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from qualify.model import Alternative, Consequence, Reason, Status, Verdict
-from qualify.report.data import UNUSUAL_TAGS, CellRow, FindingGroup, ObjectRow, PairRow, ReportData
-from qualify.report.wording import CONSEQUENCES, MEANINGS, STALE, STATUSES, SYMBOLS, WORDS, state
-from qualify.schema.sidebyside import Line
+from qualify.model import Status
+from qualify.report.cells import CellRow, FileRow
+from qualify.report.data import ContradictionGroup, FailureGroup, PairRow, RealKernels, ReportData
+from qualify.report.wording import state
 
-__all__ = ["as_dict", "packed"]
+__all__ = ["as_dict"]
 
 
 def as_dict(data: ReportData) -> dict[str, Any]:
@@ -29,6 +28,8 @@ def as_dict(data: ReportData) -> dict[str, Any]:
             "verdicts": {v.value: n for v, n in data.totals.verdicts},
             "worst": [{"verdict": v.value, "same_as_itself": own, "pairs": n} for v, own, n in data.totals.worst],
         },
+        "real_kernels": _real(data.real),
+        "failures": [_failure(f) for f in data.failures],
         "disagreements": [asdict(d) for d in data.disagreements],
         "findings": [
             asdict(f)
@@ -40,6 +41,34 @@ def as_dict(data: ReportData) -> dict[str, Any]:
         ],
         "pairs": [_pair(p) for p in data.pairs],
     }
+
+
+def _real(real: RealKernels) -> dict[str, Any]:
+    counts = ("cells", "failed", "missing", "compared", "agreeing", "modelled", "alike")
+    return {name: getattr(real, name) for name in counts} | {
+        "disagreements": [_contradiction(g) for g in real.groups],
+    }
+
+
+def _contradiction(group: ContradictionGroup) -> dict[str, Any]:
+    return {
+        "scenario": group.scenario,
+        "backend": group.backend,
+        "evidence": group.evidence.value,
+        "predicted": [v.value for v in group.predicted],
+        "agrees": group.agrees,
+        "simulated": None if group.simulated is None else group.simulated.value,
+        "observed": group.observed.value,
+        "differences": [asdict(d) for d in group.differences],
+        "pairs": [[c.source, c.target] for c in group.cells],
+    }
+
+
+def _failure(group: FailureGroup) -> dict[str, Any]:
+    cells = [
+        {"source": c.source, "target": c.target, "scenario": c.scenario, "backend": c.backend} for c in group.cells
+    ]
+    return {"status": group.status.value, "detail": group.detail, "cells": cells}
 
 
 def _pair(pair: PairRow) -> dict[str, Any]:
@@ -55,6 +84,7 @@ def _pair(pair: PairRow) -> dict[str, Any]:
         "oldest": None if pair.oldest is None else pair.oldest.isoformat(),
         "consequences": [c.value for c in pair.consequences],
         "disagreements": pair.disagreements,
+        "differing_from_simulator": pair.differing,
         "stale": pair.stale,
         "missing": pair.count(Status.MISSING),
         "errors": pair.count(Status.ERROR) + pair.count(Status.TIMEOUT),
@@ -85,163 +115,23 @@ def _cell(cell: CellRow) -> dict[str, Any]:
         "created": None if cell.created is None else cell.created.isoformat(),
         "same_verdict": None if cell.same_verdict is None else cell.same_verdict.value,
         "detail": cell.detail,
+        "planned": cell.planned,
+        "simulated": None if cell.simulated is None else cell.simulated.value,
+        "differences": [asdict(d) for d in cell.differences],
+        "artefacts": _files(cell.files),
+        "repeats": [
+            {
+                "status": r.status.value,
+                "verdict": None if r.verdict is None else r.verdict.value,
+                "measured": r.measured.isoformat(),
+                "machine": r.machine,
+                "detail": r.detail,
+                "artefacts": _files(r.files),
+            }
+            for r in cell.repeats
+        ],
     }
 
 
-class _Pool:
-    """Values by index, each stored once."""
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._index: dict[Hashable, int] = {}
-
-    def add(self, key: Hashable, value: Any = None) -> int:
-        index = self._index.get(key)
-        if index is None:
-            index = self._index[key] = len(self.values)
-            self.values.append(key if value is None else value)
-        return index
-
-
-class _Packer:
-    """Thousands of cells, of which most say the same as another: strings, objects and whole cells are pooled.
-
-    The fields of every list are named, in this order, in templates/unpack.js.
-    """
-
-    def __init__(self, data: ReportData) -> None:
-        self.data = data
-        self.strings, self.ids, self.objects, self.reasons, self.cells = (_Pool() for _ in range(5))
-        # Results that share an outcome share the very tuple of its objects: each is packed once.
-        self._packed: dict[int, tuple[int, tuple[int, ...]]] = {}
-
-    def pack(self) -> dict[str, Any]:
-        labels = {r.label: n for n, r in enumerate(self.data.releases)}
-        scenarios = {s.id: n for n, s in enumerate(self.data.scenarios)}
-        by_pair: dict[tuple[str, str], list[int]] = {}
-        for n, finding in enumerate(self.data.findings):
-            for pair in finding.pairs:
-                by_pair.setdefault(pair, []).append(n)
-        pairs = [
-            [
-                labels[p.source],
-                labels[p.target],
-                p.direction.value,
-                by_pair.get((p.source, p.target), []),
-                [x for c in p.cells for x in (scenarios[c.scenario], self._cell(c), _stamp(c))],
-            ]
-            for p in self.data.pairs
-        ]
-        return {
-            "releases": list(labels),
-            "aliases": {alias: labels[r.label] for r in self.data.releases for alias in r.aliases},
-            "scenarios": [[s.id, s.title, s.purpose, int(not UNUSUAL_TAGS & {*s.tags})] for s in self.data.scenarios],
-            "states": {k.value: [SYMBOLS[k], MEANINGS[k], WORDS[k]] for k in (*Verdict, *STATUSES)},
-            "consequences": {k.value: list(v) for k, v in CONSEQUENCES.items()},
-            "stale": STALE,
-            "findings": [_finding(f) for f in self.data.findings],
-            "pairs": pairs,
-            "strings": self.strings.values,
-            "ids": self.ids.values,
-            "objects": self.objects.values,
-            "reasons": self.reasons.values,
-            "cells": self.cells.values,
-        }
-
-    def _text(self, text: str | None) -> int:
-        return self.strings.add(text or "")
-
-    def _texts(self, texts: Iterable[str]) -> list[int]:
-        return [self._text(t) for t in texts]
-
-    def _cell(self, c: CellRow) -> int:
-        fields = (
-            self._text(c.backend),
-            self._text(state(c).value),
-            self._text(c.evidence),
-            self._words(c.consequences),
-            tuple(self._alternative(a) for a in c.predicted),
-            -1 if c.agrees is None else int(c.agrees),
-            int(c.unstable),
-            int(c.shared),
-            self._text(c.same_verdict),
-            self._text(c.detail),
-            *self._objects(c.objects),
-            tuple(self._reason(r) for r in c.reasons),
-            tuple(self._texts(c.log)),
-            int(c.stale),
-        )
-        return self.cells.add(fields)
-
-    def _objects(self, objects: tuple[ObjectRow, ...]) -> tuple[int, tuple[int, ...]]:
-        known = self._packed.get(id(objects))
-        if known is None:
-            ids = self.ids.add(tuple(self._text(o.object_id) for o in objects))
-            known = self._packed[id(objects)] = ids, self._runs(objects)
-        return known
-
-    def _runs(self, objects: Iterable[ObjectRow]) -> tuple[int, ...]:
-        """(object, count) for runs of objects that differ in nothing but their id."""
-        runs: list[int] = []
-        for o in objects:
-            index = self._object(o)
-            if runs and runs[-2] == index:
-                runs[-1] += 1
-            else:
-                runs += (index, 1)
-        return tuple(runs)
-
-    def _object(self, o: ObjectRow) -> int:
-        properties = tuple(
-            (self._text(p.name), self._text(p.state), self._text(p.expected), self._text(p.observed), int(p.critical))
-            for p in o.properties
-        )
-        fields = (
-            *self._texts((o.component, o.verdict, o.why, o.interface, o.reply, o.errno)),
-            self._words(o.consequences),
-            properties,
-            tuple(self._texts(o.notes)),
-            tuple(self._texts(o.predicted)),
-        )
-        return self.objects.add(fields)
-
-    def _alternative(self, a: Alternative) -> tuple[int, int, tuple[int, ...]]:
-        return self._text(a.verdict), self._text(a.condition), self._words(a.consequences)
-
-    def _reason(self, r: Reason) -> int:
-        return self.reasons.add(tuple(self._texts((r.rule, r.component, r.message, r.advice))))
-
-    def _words(self, consequences: Iterable[Consequence]) -> tuple[int, ...]:
-        held = set(consequences)
-        return tuple(self._text(c) for c in Consequence if c in held)
-
-
-def packed(data: ReportData) -> dict[str, Any]:
-    """What the page needs, small: a few hundred distinct cells instead of thousands."""
-    return _Packer(data).pack()
-
-
-def _stamp(cell: CellRow) -> int:
-    return 0 if cell.created is None else int(cell.created.timestamp())
-
-
-def _finding(f: FindingGroup) -> list[Any]:
-    return [
-        f.finding.value,
-        f.component,
-        f.source_format,
-        list(f.target_formats),
-        list(f.differences),
-        f.what_happens,
-        [list(a) for a in f.advice],
-        int(f.reached),
-        [v.value for v, _ in f.verdicts],
-        [[part.title, int(part.note), [_line(line) for line in part.lines]] for part in f.layout],
-    ]
-
-
-def _line(line: Line) -> list[Any]:
-    """[name, written, read], and where somebody knows its place [offset, size] of both, 0 for none."""
-    plain = [line.name, line.written, line.read]
-    spans = [list(span) if span else 0 for span in (line.written_span, line.read_span)]
-    return [*plain, *spans] if any(spans) else plain
+def _files(files: tuple[FileRow, ...]) -> list[dict[str, Any]]:
+    return [asdict(f) for f in files]

@@ -14,13 +14,16 @@ from markupsafe import Markup
 
 from qualify.model import Direction, Finding, Status, Verdict
 from qualify.report.assemble import SHOWN_FINDINGS
+from qualify.report.cells import serial_log
 from qualify.report.data import PairRow, ReportData
-from qualify.report.export import packed
+from qualify.report.packing import packed
 from qualify.report.squares import Role, bands
 from qualify.report.wording import (
     CONSEQUENCES,
     FINDINGS,
     MEANINGS,
+    REAL_EVIDENCE,
+    SHORT_EVIDENCE,
     STATUSES,
     SYMBOLS,
     WORDS,
@@ -35,8 +38,8 @@ from qualify.report.wording import (
 
 __all__ = ["render"]
 
-_STYLES = ("style.css", "grid.css", "panel.css", "print.css")
-_SCRIPTS = ("unpack.js", "bytes.js", "panel.js", "page.js")
+_STYLES = ("style.css", "grid.css", "panel.css", "files.css", "print.css")
+_SCRIPTS = ("unpack.js", "bytes.js", "files.js", "cells.js", "panel.js", "page.js")
 
 _STATES: tuple[Verdict | Status, ...] = (*reversed(Verdict), *STATUSES)
 
@@ -45,6 +48,9 @@ _OPEN = frozenset({Finding.FALSE_ACCEPT})
 
 _NAMED_DISAGREEMENTS = 6
 """Disagreements that are spelt out above the grid; the rest folds, so that the grid stays in sight."""
+
+_LINKED_CELLS = 8
+"""Cells of one contradiction or failure that are linked one by one."""
 
 # for the eye only: a screen reader still hears the full word
 _HIDDEN = Markup("position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);")
@@ -70,6 +76,8 @@ def render(data: ReportData) -> str:
                 for f in SHOWN_FINDINGS
             ],
             named=_NAMED_DISAGREEMENTS,
+            linked=_LINKED_CELLS,
+            elsewhere=[g for g in data.disagreements if not g.real],
             hidden=_HIDDEN,
             legend=[(k.value, SYMBOLS[k], WORDS[k], MEANINGS[k]) for k in _STATES if k in {*Verdict, *occurring}],
             occurring=[(k.value, SYMBOLS[k], MEANINGS[k]) for k in occurring],
@@ -119,6 +127,9 @@ def _environment() -> Environment:
         "in_runs": in_runs,
         "meaning": {k: v[1] for k, v in CONSEQUENCES.items()},
         "stale": stale_results,
+        "short_evidence": SHORT_EVIDENCE,
+        "real_evidence": REAL_EVIDENCE,
+        "serial_log": serial_log,
         "Finding": Finding,
         "Role": Role,
         "state": state,
@@ -145,8 +156,9 @@ def _asset(name: str) -> Markup:
     return Markup(text.partition("\n")[2])
 
 
-def _fragment(source: str, target: str) -> str:
-    return f"#{quote(source, safe='')}→{quote(target, safe='')}"
+def _fragment(source: str, target: str, scenario: str = "") -> str:
+    pair = f"#{quote(source, safe='')}→{quote(target, safe='')}"
+    return f"{pair}/{quote(scenario, safe='')}" if scenario else pair
 
 
 def _breakable(label: str) -> Markup:

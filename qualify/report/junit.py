@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
 from qualify.model import Verdict
 from qualify.report.data import CellRow, PairRow, ReportData
@@ -36,12 +36,13 @@ def _suite(data: ReportData, pair: PairRow) -> TestSuite:
     suite.add_property("evidence", pair.evidence.value if pair.evidence else "none")
     suite.add_property("schema", data.schema_digest)
     suite.add_property("stale", stale_results(pair.stale) if pair.stale else "none")
-    suite.add_testcases([case for cell in pair.cells for case in _cases(name, cell)])
+    suite.add_testcases([case for cell in pair.planned for case in _cases(name, cell)])
     return suite
 
 
 def _cases(name: str, cell: CellRow) -> Iterator[TestCase]:
     case = TestCase(_clean(cell.scenario), f"{name}.{_clean(cell.backend)}")
+    _describe(case, cell)
     if cell.verdict is None:
         case.result = [_element(Error, cell.status.value, MEANINGS[cell.status], cell.detail)]
     elif cell.verdict is Verdict.UNSUPPORTED:
@@ -59,6 +60,27 @@ def _cases(name: str, cell: CellRow) -> Iterator[TestCase]:
         message = f"predicted {predicted}, observed {cell.verdict}"
         second.result = [_element(Failure, "disagreement", message, "Schema or backend is wrong about these kernels.")]
         yield second
+    if cell.differences:
+        third = TestCase(_clean(f"{cell.scenario}: simulator"), case.classname)
+        lines = [
+            f"{d.object_id or 'cell'}: {d.simulated or 'absent'}, {d.observed or 'absent'}" for d in cell.differences
+        ]
+        message = f"simulated {cell.simulated}, observed {cell.verdict}"
+        third.result = [_element(Failure, "disagreement", message, "\n".join(["simulated, observed:", *lines]))]
+        yield third
+
+
+def _describe(case: TestCase, cell: CellRow) -> None:
+    """Evidence, artefacts and repeats as properties of the case."""
+    said = [("evidence", cell.evidence.value if cell.evidence else "none")]
+    said += [("prediction", " or ".join(cell.predicted_verdicts))] if cell.real and cell.predicted else []
+    said += [("simulated", cell.simulated.value)] if cell.simulated else []
+    said += [("artefact", f"{f.name} sha256:{f.sha256}") for f in cell.files]
+    said += [("repeat", f"{r.measured.isoformat()} {r.verdict or r.status}") for r in cell.repeats]
+    properties = Properties()  # type: ignore[no-untyped-call]
+    for name, value in said:
+        properties.add_property(Property(name, _clean(value)))
+    case.append(properties)  # type: ignore[no-untyped-call]
 
 
 def _element(kind: type[Error | Failure | Skipped], type_: str, message: str, text: str) -> Error | Failure | Skipped:

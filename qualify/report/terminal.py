@@ -10,6 +10,7 @@ from tabulate import SEPARATING_LINE, tabulate
 
 from qualify.model import Finding, Status, Verdict
 from qualify.report.data import CellRow, FindingGroup, PairRow, ReportData
+from qualify.report.terminal_real import against_kernels, failed, real_table
 from qualify.report.wording import (
     CONSEQUENCES,
     FINDINGS,
@@ -47,11 +48,13 @@ _GAP = 2
 
 def render(data: ReportData, *, colour: bool = False, width: int = 120) -> str:
     """The whole report as text, without a trailing newline."""
-    parts = [_hung(_head(data), width), _hung(_predictions(data), width)]
+    parts = [_hung(_head(data), width), _hung(against_kernels(data), width), _hung(_predictions(data), width)]
     if data.totals.stale:
         parts.insert(1, _hung(stale_results(data.totals.stale), width))
-    if data.totals.failures:
-        parts.append(_hung(_failures(data), width))
+    if data.failures:
+        parts.append(_hung(failed(data), width))
+    if table := real_table(data):
+        parts.append(table)
     columns = max(1, (width - _LABEL) // (_CELL + _GAP))
     if data.pairs:
         several = len(data.scenarios) > 1
@@ -87,18 +90,19 @@ def _predictions(data: ReportData) -> str:
     if not t.disagreements:
         none = "none" if t.compared else "nothing compared"
         return f"Prediction against observation: disagreements: {none} ({compared})"
-    lines = [f"PREDICTION AND OBSERVATION DISAGREE in {plural(t.disagreements, 'cell')} ({compared})"]
+    elsewhere = sum(len(g.pairs) for g in data.disagreements if not g.real)
+    if not elsewhere:
+        return f"Prediction against observation: disagreements: on real kernels only, see above ({compared})"
+    where = " without a real kernel" if data.real.cells else ""
+    lines = [f"PREDICTION AND OBSERVATION DISAGREE in {plural(elsewhere, 'cell')}{where} ({compared})"]
     for g in data.disagreements:
         predicted = " or ".join(g.predicted) or "nothing"
+        if g.real:
+            continue  # among the contradictions
         lines.append(
             f"  {g.scenario} ({g.backend}): predicted {predicted}, observed {g.observed}: {_pairs(data, g.pairs)}"
         )
     return "\n".join(lines)
-
-
-def _failures(data: ReportData) -> str:
-    lines = [f"  {plural(count, 'cell')}: {detail}" for detail, count in data.totals.failures]
-    return "\n".join(["Not measured; says nothing about the kernels:", *lines])
 
 
 def _grids(data: ReportData, title: str, show: _Show, colour: bool, columns: int) -> Iterator[str]:
@@ -125,7 +129,7 @@ def _square(pair: PairRow | None, show: _Show, colour: bool) -> str:
 def _word(cell: CellRow, marks: str, colour: bool) -> str:
     shown = state(cell)
     word = WORDS[shown]
-    marks += ("!" if cell.agrees is False else "") + ("~" if cell.unstable else "") + ("*" if cell.consequences else "")
+    marks += ("!" if cell.contradicts else "") + ("~" if cell.unstable else "") + ("*" if cell.consequences else "")
     return _paint(word, shown, colour) + marks[: _CELL - len(word)]
 
 
@@ -188,8 +192,8 @@ def _legend(data: ReportData, colour: bool, width: int) -> str:
     found = list(dict.fromkeys(k for p in data.pairs for k in p.consequences))
     if found:
         lines.append("  *       with consequences: " + ", ".join(f"{k} ({CONSEQUENCES[k][1]})" for k in found))
-    if data.totals.disagreements:
-        lines.append("  !       contradicts its prediction")
+    if data.totals.disagreements or data.real.groups:
+        lines.append("  !       contradicts its prediction, or a real kernel the simulator")
     if data.totals.unstable:
         lines.append("  ~       UNSTABLE: repeats of the cell differ; the worst counts")
     lines.append("  (blank) the matrix does not plan this pair or scenario")

@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from qualify.model import Consequence, Finding, Status, Verdict
+from qualify.model import Consequence, Evidence, Finding, Status, Verdict
 from qualify.report.data import CellRow
 
 __all__ = [
     "CONSEQUENCES",
     "FINDINGS",
     "MEANINGS",
+    "REAL_EVIDENCE",
+    "SHORT_EVIDENCE",
     "STALE",
     "STATUSES",
     "SYMBOLS",
@@ -65,6 +67,21 @@ MEANINGS: dict[Verdict | Status, str] = {
     Status.ERROR: "our harness broke; says nothing about the kernels",
     Status.TIMEOUT: "no answer in time; says nothing about the kernels",
     Status.MISSING: "planned and never run",
+}
+
+#: What marks a square whose verdict was seen where kernel code ran; the rest bears no mark.
+SHORT_EVIDENCE: dict[Evidence, str] = {
+    Evidence.STATIC: "",
+    Evidence.SIMULATED: "",
+    Evidence.TRANSPLANTED: "tp",
+    Evidence.VM: "vm",
+    Evidence.HARDWARE: "hw",
+}
+
+REAL_EVIDENCE: dict[Evidence, str] = {
+    Evidence.TRANSPLANTED: "kernel code ran over these bytes, outside of a kernel",
+    Evidence.VM: "real kernels did it in a virtual machine",
+    Evidence.HARDWARE: "real kernels did it on hardware",
 }
 
 #: Why a cell has no verdict.

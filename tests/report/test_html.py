@@ -138,13 +138,17 @@ def test_without_a_baseline_nothing_is_called_one() -> None:
     assert "Baseline" not in text
 
 
-def test_mixed_evidence_shows_in_every_square() -> None:
+def test_every_stripe_says_whether_a_real_kernel_did_it() -> None:
     data = build(releases=2, scenarios=SCENARIOS[:2], accidents=False)
-    assert 'title="weakest evidence' not in render(data)
+    assert 'class="m ev"' not in render(data)
+    assert 'class="m sim"' not in render(data)
     cells = [c for p in data.pairs for c in p.cells]
     cells = [replace(c, evidence=Evidence.VM if c.target == "6.17.8" else c.evidence) for c in cells]
-    text = render(rebuilt(data, cells))
-    assert text.count('title="weakest evidence: vm"') == text.count('title="weakest evidence: simulated"') == 2
+    page = render(rebuilt(data, cells))
+    for target, mark in (("6.17.8", 'class="m ev" title="seen on a real kernel: vm'), ("6.16.12", 'class="m sim"')):
+        for source in ("6.16.12", "6.17.8"):
+            assert all(mark in band for band in stripes(page, source, target))
+    assert 'class="m sim"' not in "".join(stripes(page, "6.16.12", "6.17.8"))
 
 
 def test_false_accepts_carry_a_verdict_in_one_line_each(page: str) -> None:
@@ -263,7 +267,7 @@ def hostile_page() -> str:
 def test_hostile_names_stay_text() -> None:
     page = hostile_page()
     outline = Outline(page)
-    assert len(outline.named("script")) == 5
+    assert len(outline.named("script")) == 7
     assert not outline.named("img")
     assert not [a for _, attributes in outline.elements for a in attributes if a.startswith("on")]
     assert "<!--" not in page

@@ -9,7 +9,7 @@ from qualify.matrix import Cell
 from qualify.model import Status, Verdict
 from qualify.schema import load
 from qualify.store import load_last_done, open_store
-from qualify.store.history import Subject, load_subjects, load_unstable
+from qualify.store.history import Subject, load_repeats, load_subjects, load_unstable
 from tests.cli.filled import Said, fill, selection
 
 
@@ -76,3 +76,25 @@ def test_an_old_instability_is_forgotten_with_its_input(tmp_path: Path) -> None:
     assert unstable(db)
     fill(db, lambda _: Said(Verdict.RESTORED))
     assert unstable(db) == {}
+
+
+def test_repeats_are_those_of_the_newest_input_oldest_first(tmp_path: Path) -> None:
+    db, first = tmp_path / "db.sqlite", selection().cells[0]
+    for said, inputs in (
+        (Said(Verdict.PANIC), "2"),
+        (Said(Verdict.LOST), ""),
+        (Said(None, Status.TIMEOUT, detail="slow"), ""),
+        (Said(Verdict.RESTORED), ""),
+    ):
+        fill(db, lambda _, said=said: said, inputs=inputs)  # type: ignore[misc]
+    with open_store(str(db)) as store, store.session() as session:
+        found = load_repeats(session, {first})
+        assert load_repeats(session, set()) == {}
+    assert list(found) == [first]
+    assert [(r.status, r.verdict) for r in found[first]] == [
+        (Status.DONE, Verdict.LOST),
+        (Status.TIMEOUT, None),
+        (Status.DONE, Verdict.RESTORED),
+    ]
+    assert found[first][1].detail == "slow"
+    assert len({r.ran for r in found[first]}) == 3

@@ -116,7 +116,7 @@
   }));
   window.addEventListener("hashchange", follow);
   window.addEventListener("popstate", () => { if (!find(wanted())) { away(); say(""); } });
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") Panel.close(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !Files.isOpen()) Panel.close(); });
 
   // --- the pairs of a finding, in the grid ---
   for (const line of document.querySelectorAll("[data-finding]")) {
@@ -127,6 +127,9 @@
     line.addEventListener("blur", () => hit(false));
   }
 
+  for (const button of document.querySelectorAll("button[data-file]"))
+    button.addEventListener("click", () => Files.open(Q.file(button.dataset.file)));
+
   // --- filters ---
   const span = (name, text, title) => el("span", {class: name, title}, text);
   const band = (state, ...content) => el("span", {class: `band v-${state}`}, ...content);
@@ -135,26 +138,26 @@
   const letters = (list) => list.map((w) => el("abbr", {title: `${w}: ${Q.marks[w][1]}`}, Q.marks[w][0]));
   const views = {
     ":evidence": (pair, states) => {
-      const cells = pair.cells().filter((c) => c.created), oldest = Math.min(...cells.map((c) => c.created));
+      const cells = pair.cells().filter((c) => c.created && c.planned), oldest = Math.min(...cells.map((c) => c.created));
       return [band(states[0], ...words(states[0]).slice(0, 1), span("fine", [...new Set(cells.map((c) => c.evidence).filter(Boolean))].join(", ") || "none"),
         cells.length ? span("fine", Q.date(oldest).slice(0, 10), Q.date(oldest)) : "", cells.length ? span("fine", Q.ago(oldest)) : "")];
     },
     ":consequences": (pair, states) => {
-      const cells = pair.cells(), all = new Set(cells.filter((c) => c.usual).flatMap((c) => c.consequences));
+      const cells = pair.chiefs(), all = new Set(cells.filter((c) => c.usual).flatMap((c) => c.consequences));
       const base = cells.filter((c) => c.scenario === "baseline").flatMap((c) => c.consequences);
       return [band(states[0], el("span", {class: "fine letters"}, ...letters(Object.keys(Q.marks).filter((w) => base.includes(w)))),
         all.size ? el("span", {class: "fine letters"}, span("fine", "any: "), ...letters(Object.keys(Q.marks).filter((w) => all.has(w)))) : "")];
     },
   };
   const oneScenario = (pair, scenario) => {
-    const cell = pair.cells().filter((c) => c.scenario === scenario).sort(Q.worstFirst)[0];
+    const cell = pair.chiefs().find((c) => c.scenario === scenario);
     if (!cell) return [["MISSING"], [band("MISSING", span("fine", "not planned"))]];
     const same = cell.same && (cell.itself && cell.same === cell.state ? "=" : `↺${Q.states[cell.same][0]}`);
     return [[cell.state], [band(cell.state, ...words(cell.state),
       cell.consequences.length ? el("abbr", {class: "m", title: cell.consequences.join(", ")}, "*") : "",
-      cell.agrees === false ? span("m dis", "≠", "contradicts its prediction") : "", cell.unstable ? span("m", "~", "repeats differ") : "",
+      cell.agrees === false || cell.differences.length ? span("m dis", "≠", cell.agrees === false ? "contradicts its prediction" : "ends otherwise than in the simulator") : "", cell.unstable ? span("m", "~", "repeats differ") : "",
       same ? span(same === "=" ? "own eq" : "own", same, `source → source: ${cell.same}`) : "",
-      cell.evidence ? span("fine", cell.evidence) : "", cell.created ? span("fine", Q.date(cell.created).slice(0, 10), Q.date(cell.created)) : "")]];
+      cell.evidence ? span("fine", `${cell.evidence}${cell.real ? ` (${cell.backend})` : ""}`) : "", cell.created ? span("fine", Q.date(cell.created).slice(0, 10), Q.date(cell.created)) : "")]];
   };
   // Puts the view into a square; answers the states that it shows.
   const restate = (square, view) => {

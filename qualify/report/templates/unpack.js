@@ -33,22 +33,35 @@ const Q = (() => {
     return {rule, component, message, advice};
   };
 
+  const file = (n) => {
+    const [name, sha, size, text, leftOut, why] = raw.files[n];
+    return {name, sha, size, leftOut, why, packed: text < 0 ? "" : raw.texts[text], path: raw.folder ? `${raw.folder}/${sha.slice(0, 2)}/${sha}` : ""};
+  };
+  const byDigest = (sha) => raw.files.findIndex((f) => f[1] === sha);
+  const repeat = ([state, measured, machine, detail, files]) => (
+    {state: text(state), measured, machine: text(machine), detail: text(detail), files: files.map(file)});
+  const difference = (list) => {
+    const [id, component, simulated, observed] = texts(list);
+    return {id, component, simulated, observed};
+  };
+
   const order = ["MISSING", "TIMEOUT", "ERROR", "UNSUPPORTED", "RESTORED", "DEGRADED", "REFUSED", "LOST", "PANIC", "CORRUPT"];
   const severity = (state) => order.indexOf(state);
 
   const scenarios = new Map(raw.scenarios.map(([id, title, purpose, usual]) => [id, {id, title, purpose, usual: !!usual}]));
 
   const cell = (scenario, n, created) => {
-    const f = raw.cells[n], state = text(f[1]), same = text(f[8]);
+    const f = raw.cells[n], state = text(f[1]), same = text(f[8]), evidence = text(f[2]);
     return {
-      scenario, created, state, same, backend: text(f[0]), evidence: text(f[2]), consequences: texts(f[3]),
+      scenario, created, state, same, backend: text(f[0]), evidence, real: raw.real.includes(evidence), consequences: texts(f[3]),
       usual: scenarios.get(scenario).usual,
       // as CellRow.same_as_itself in qualify/report/data.py
       itself: !!same && severity(state) > severity("ERROR") && severity(state) <= severity(same),
       predicted: f[4].map(([verdict, condition, extra]) => (
         {verdict: text(verdict), condition: text(condition), consequences: texts(extra)})),
       agrees: f[5] < 0 ? null : !!f[5], unstable: !!f[6], shared: !!f[7], detail: text(f[9]),
-      objects: () => objects(f[10], f[11]), reasons: f[12].map(reason), log: texts(f[13]), stale: !!f[14],
+      objects: () => objects(f[10], f[11]), reasons: f[12].map(reason), log: texts(f[13]),
+      files: f[14].map(file), repeats: f[15].map(repeat), differences: f[16].map(difference), planned: !!f[17], stale: !!f[18],
     };
   };
 
@@ -68,6 +81,12 @@ const Q = (() => {
       for (let i = 0; i < cells.length; i += 3) all.push(cell(raw.scenarios[cells[i]][0], cells[i + 1], cells[i + 2]));
       return all;
     },
+    // The cell of every scenario that the square shows: as PairRow.chiefs, the first planned one of each.
+    chiefs(cells = this.cells()) {
+      const found = new Map();
+      for (const c of cells) if (c.planned && !found.has(c.scenario)) found.set(c.scenario, c);
+      return [...found.values()];
+    },
   }));
 
   const worstFirst = (a, b) => severity(b.state) - severity(a.state) || a.itself - b.itself;
@@ -81,5 +100,7 @@ const Q = (() => {
     return s < 172800 ? `${Math.floor(s / 3600)} h ago` : `${Math.floor(s / 86400)} d ago`;
   };
   const date = (created) => created ? new Date(created * 1000).toISOString().slice(0, 16).replace("T", " ") + " UTC" : "";
-  return {pairs, scenarios, releases: raw.releases, aliases: raw.aliases, states: raw.states, marks: raw.consequences, stale: raw.stale, severity, worstFirst, ago, date};
+  const failed = (state) => state === "ERROR" || state === "TIMEOUT";
+  const strength = (evidence) => (raw.real.includes(evidence) ? 1 + raw.real.indexOf(evidence) : evidence ? 0 : 9);
+  return {pairs, scenarios, failed, strength, file: (sha) => (byDigest(sha) < 0 ? null : file(byDigest(sha))), releases: raw.releases, aliases: raw.aliases, states: raw.states, marks: raw.consequences, stale: raw.stale, severity, worstFirst, ago, date};
 })();
