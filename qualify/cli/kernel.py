@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from qualify.cli.kernel_build import build
 from qualify.cli.kernel_view import kernel_lines, kernel_plain, kernel_row, row_plain
 from qualify.cli.options import JsonOption, KernelsOption, SchemaOption
 from qualify.cli.output import print_json
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(_list)
     group.command("show")(_show)
     group.command("remove")(_remove)
+    group.command("build")(build)
     app.add_typer(group, name="kernel")
 
 
