@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -151,6 +152,7 @@ def _plan(origin: Origin, configured: Configured) -> dict[str, object]:
 
 
 def _say(json_: bool, line: str) -> None:
-    """What goes on; nothing for programs, who get one answer at the end."""
+    """What goes on, at once, also into a file; nothing for programs, who get one answer at the end."""
     if not json_:
         put([line])
+        sys.stdout.flush()
