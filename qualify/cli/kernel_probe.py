@@ -67,9 +67,10 @@ def _lines(kernel: KernelFolder, report: ProbeReport) -> Iterator[str]:
         if sight.there:
             yield f"  {component}: {sight.text}: {_fitting(sight.fits)}"
     for handler in facts.handlers:
-        yield f"  files of type {handler.type}: {'taken' if handler.registered else handler.errno}"
+        answer = f"not made ({handler.made})" if handler.made else handler.errno or "taken"
+        yield f"  files of type {handler.type}: {answer}"
     if facts.ioctls:
-        yield "  ioctls: " + ", ".join(f"{i.name} {i.errno or 'ok'} ({i.answered})" for i in facts.ioctls)
+        yield "  ioctls: " + ", ".join(f"{i.name} {i.number}" for i in facts.ioctls if i.known)
     if report.matches:
         yield f"  behaves like {', '.join(report.matches)}, as far as a probe can see"
     elif report.nearest is not None:

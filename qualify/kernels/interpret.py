@@ -70,7 +70,7 @@ class ProbeReport:
             "differences": [asdict(d) for d in self.differences],
             "assumed": {c: list(parts) for c, parts in self.assumed.items()},
             "ioctls": [
-                {"fd": i.target, "name": i.name, "nr": i.number, "errno": i.errno, "answered": i.answered}
+                {"fd": i.target, "name": i.name, "nr": i.number, "errno": i.errno, "known": i.known}
                 for i in facts.ioctls
             ],
             "handlers": {h.type: {"registered": h.registered, "errno": h.errno} for h in facts.handlers},
@@ -139,7 +139,7 @@ def _differences(
         if handler.type not in schema.components or handler.type in told:
             continue
         expected = handler.type in release.components
-        if expected != handler.registered and _opened(facts):
+        if handler.registered is not None and expected != handler.registered and _opened(facts):
             seen = "taken" if handler.registered else handler.errno
             found.append(Difference(handler.type, "handler", "taken" if expected else "ENOENT", seen))
     found += _finalisation(facts, schema, release)

@@ -14,24 +14,18 @@ from typing import Any
 
 from qualify.kernels.config import parse_config
 
-__all__ = ["Answer", "Handler", "Ioctl", "ProbeFacts", "facts_of"]
+__all__ = ["Handler", "Ioctl", "ProbeFacts", "facts_of"]
 
 _MOST = 16 << 20  # bytes that a compressed configuration may unpack to
 _CONFIG = "config.gz"
 
 
-class Answer:
-    """What an answer to an ioctl with nothing behind its argument says about whether it is known."""
-
-    KNOWN, UNKNOWN, UNCLEAR = "known", "unknown", "unclear"
-
-
 @dataclass(frozen=True)
 class Ioctl:
-    """One ioctl that was tried.
+    """One ioctl that was tried with a null pointer.
 
-    An unknown number answers EINVAL in luo_ioctl() (kernel/liveupdate/luo_core.c, 6.19.11, 7.1.13, 7.3.4), and so does
-    a known one whose arguments are too short. That reads its argument first: a null pointer answers EFAULT.
+    A known one reads its argument and answers EFAULT; an unknown number answers EINVAL before that (luo_ioctl() in
+    kernel/liveupdate/luo_core.c, luo_session_ioctl() in luo_session.c, of 6.19.11, 7.1.13 and 7.3.4).
     """
 
     name: str
@@ -40,15 +34,9 @@ class Ioctl:
     target: str = "device"
 
     @property
-    def answered(self) -> str:
-        """known, unknown or unclear."""
-        match self.errno:
-            case "ENOTTY" | "ENOSYS" | "ENODEV":
-                return Answer.UNKNOWN
-            case "EINVAL":
-                return Answer.UNCLEAR
-            case _:
-                return Answer.KNOWN
+    def known(self) -> bool:
+        """Whether the kernel knows it."""
+        return self.errno not in ("EINVAL", "ENOTTY")
 
 
 @dataclass(frozen=True)
@@ -57,11 +45,12 @@ class Handler:
 
     type: str
     errno: str
+    made: str = ""  # the errno of making such a file: nothing was offered then
 
     @property
-    def registered(self) -> bool:
-        """Whether somebody took it; without a handler PRESERVE_FD answers ENOENT."""
-        return self.errno == ""
+    def registered(self) -> bool | None:
+        """Whether somebody took it; without a handler PRESERVE_FD answers ENOENT. None when none was offered."""
+        return None if self.made else self.errno == ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +96,7 @@ def facts_of(records: Iterable[Mapping[str, Any]], log: Iterable[str] = ()) -> P
             case "ioctl":
                 ioctls.append(Ioctl(*(str(record.get(key, "")) for key in ("name", "nr", "errno", "fd"))))
             case "handler":
-                handlers.append(Handler(str(record.get("type", "")), str(record.get("errno", ""))))
+                handlers.append(Handler(*(str(record.get(key, "")) for key in ("type", "errno", "made"))))
             case "blob":
                 part = (int(record.get("offset", 0)), int(record.get("size", 0)), str(record.get("data", "")))
                 chunks.setdefault(str(record.get("name", "")), []).append(part)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qualify.errors import WireError
+from qualify.kernels.cuttree import CutTree, read_cut
 from qualify.schema import FdtNode, FdtProperty, Format, Schema
 from qualify.wire.fdt import Node, decode, node_check_compatible
 from qualify.wire.structs import StructCodec
@@ -54,6 +55,11 @@ def sight_of(component: str, schema: Schema, blobs: Mapping[str, bytes]) -> Sigh
         if blob is None:
             continue
         tree = _tree(blob)
+        cut = read_cut(blob) if tree is None else None
+        if cut is not None:
+            found = Sight(component, there=True, text=_cut_in_words(cut))
+            fits += [form.id] if form.fdt is not None and not form.carrier.node and _cut_fits(form.fdt, cut) else []
+            continue
         if form.carrier.node:
             tree = next((c for c in tree.children if c.name == form.carrier.node), None) if tree is not None else None
             if tree is None:
@@ -89,6 +95,8 @@ def blob_plain(name: str, data: bytes, schema: Schema, fits: Mapping[str, Sight]
     tree = _tree(data)
     if tree is not None:
         return {"tree": _plain(tree)}
+    if (cut := read_cut(data)) is not None:
+        return {"cut": {"total": cut.total, "compatible": cut.compatible, "nodes": [n.name for n in cut.nodes]}}
     subtree = name.rsplit("/", 1)[-1]
     for sight in fits.values():
         for form in (schema.formats[f] for f in sight.fits):
@@ -132,6 +140,19 @@ def _fits(form: Format, blob: bytes, tree: Node | None, schema: Schema) -> bool:
     if form.carrier.subtree and form.struct:
         return tree is None and _struct_fits(form, blob, schema)
     return False
+
+
+def _cut_in_words(cut: CutTree) -> str:
+    names = ", ".join(sorted(n.name for n in cut.nodes))
+    return f"'{cut.compatible}', the first {cut.seen} of {cut.total} bytes" + (f" with nodes {names}" if names else "")
+
+
+def _cut_fits(wanted: FdtNode, cut: CutTree) -> bool:
+    """Whether the values that came are as many as the format has properties, and its string is among them."""
+    if cut.compatible != wanted.compatible or len(cut.values) != 1 + len(wanted.properties):
+        return False
+    each = wanted.child("*")
+    return each is None or all(len(n.values) == len(each.properties) for n in cut.nodes)
 
 
 def _struct_fits(form: Format, blob: bytes, schema: Schema) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qualify.kernels.cuttree import read_cut
 from qualify.kernels.interpret import ProbeReport, interpret
 from qualify.kernels.probe import Ioctl, facts_of
 from tests.kernels.captured import CONFIG, blobs_of, records
@@ -129,15 +131,13 @@ def test_what_is_recorded_is_json_with_everything_decoded() -> None:
     assert root["properties"]["compatible"] == "'kho-v4'"
     assert {n["name"] for n in root["nodes"]} == {"LUO", "kexec-metadata", "kho_test", "memblock"}
     assert plain["handlers"]["hugetlb"] == {"registered": False, "errno": "ENOENT"}
-    assert plain["ioctls"][0]["answered"] == "known"
+    assert plain["ioctls"][0]["known"] is True
     assert plain["config"]["LIVEUPDATE"] == "y"
 
 
-@pytest.mark.parametrize(
-    ("errno", "answered"), [("", "known"), ("EFAULT", "known"), ("EINVAL", "unclear"), ("ENOTTY", "unknown")]
-)
-def test_what_an_answer_says_about_an_ioctl(errno: str, answered: str) -> None:
-    assert Ioctl("SESSION_GET_NAME", "0xba43", errno).answered == answered
+@pytest.mark.parametrize(("errno", "known"), [("", True), ("EFAULT", True), ("EINVAL", False), ("ENOTTY", False)])
+def test_what_an_answer_says_about_an_ioctl(errno: str, known: bool) -> None:
+    assert Ioctl("SESSION_GET_NAME", "0xba43", errno).known == known
 
 
 def test_records_that_are_cut_off_are_no_yes() -> None:
@@ -147,7 +147,7 @@ def test_records_that_are_cut_off_are_no_yes() -> None:
     last = next(i for i in reversed(range(len(whole))) if whole[i].get("name") == "out/fdt")
     report = interpret(facts_of(whole[:last] + whole[last + 1 :]), schema(), "7.1.13")
     assert report.facts.troubles == ("blob out/fdt: 300 of 405 bytes came",)
-    assert report.agrees is False, "what came is not the tree that was expected"
+    assert report.agrees is None, "what came fits, but not all of it came"
 
 
 @pytest.mark.parametrize(
@@ -178,3 +178,45 @@ def test_what_is_no_base64_and_no_gzip_is_told() -> None:
         "blob x: what stands at 0 is not base64",
         "/proc/config.gz does not unpack: Error -3 while decompressing data: incorrect header check",
     )
+
+
+RECORDED = Path(__file__).parents[1] / "vectors" / "probe"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "matches"),
+    [
+        ("6.18.15", ("6.18.15",)),
+        ("6.19.11", ("6.19.11", "6.19.8")),
+        ("7.1.13", ("7.1.13", "7.1.3")),
+        ("7.1.13-nomemfd", ("7.1.13-nomemfd",)),
+        ("7.3.4", ("7.3.4", "7.2.13")),
+    ],
+)
+def test_what_booted_kernels_answered(kernel: str, matches: tuple[str, ...]) -> None:
+    told = [json.loads(line.split(" ", 3)[3]) for line in (RECORDED / f"{kernel}.txt").read_text().splitlines()]
+    report = interpret(facts_of(told), schema(), kernel)
+    assert (report.differences, report.matches, report.agrees) == ((), matches, True)
+    assert (report.kho.on, report.luo.on) == (True, kernel != "6.18.15")
+    assert report.facts.release == kernel
+    handlers = {h.type for h in report.facts.handlers if h.registered}
+    assert handlers == (set() if kernel in ("6.18.15", "7.1.13-nomemfd") else {"memfd"})
+    known = {i.name for i in report.facts.ioctls if i.known}
+    assert ("GET_NAME" in known) == (kernel == "7.3.4")
+    root = report.blobs["out/fdt"]
+    assert ("cut" in root) == (kernel != "6.18.15"), "debugfs cuts the root off from 6.19 on"
+    assert all("tree" in b or "struct" in b for name, b in report.blobs.items() if not name.endswith("/fdt"))
+
+
+def test_the_beginning_of_a_tree_tells_strings_and_nodes() -> None:
+    whole = blobs_of("7.1.13")["out/fdt"]
+    cut = read_cut(whole[:233])
+    assert cut is not None
+    assert (cut.total, cut.seen, cut.compatible) == (405, 233, "kho-v3")
+    assert {len(n.values) for n in cut.nodes} == {2}
+    assert read_cut(whole) is None
+    assert read_cut(whole[:60]) is None
+    for end in range(len(whole)):
+        read_cut(whole[:end])  # no end makes it stumble
+    for at in range(len(whole)):
+        read_cut((whole[:at] + b"\xff" + whole[at + 1 :])[:233])
