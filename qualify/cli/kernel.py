@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from qualify.cli.kernel_build import build
+from qualify.cli.kernel_probe import probe
+from qualify.cli.kernel_schema import with_own
 from qualify.cli.kernel_view import kernel_lines, kernel_plain, kernel_row, row_plain
 from qualify.cli.options import JsonOption, KernelsOption, SchemaOption
 from qualify.cli.output import print_json
@@ -56,6 +59,8 @@ def register(app: typer.Typer) -> None:
     group.command("list")(_list)
     group.command("show")(_show)
     group.command("remove")(_remove)
+    group.command("probe")(probe)
+    group.command("build")(build)
     app.add_typer(group, name="kernel")
 
 
@@ -88,7 +93,7 @@ def _add(
         provenance=provenance or parts.provenance,
     )
     kernel, image, loaded = add_kernel(parts, kernels or user_folder())
-    notes = [*_unknown_release(kernel, loaded), *_not_searched(kernel)]
+    notes = [*image.limits, *_unknown_release(kernel, loaded), *_not_searched(kernel)]
     if json_:
         print_json(kernel_plain(kernel, loaded) | {"notes": notes})
         return
@@ -104,7 +109,8 @@ def _list(kernels: KernelsOption = None, schema: SchemaOption = None, json_: Jso
     Examples: qualify kernel list; qualify kernel list --kernels ~/kernels
     """
     registry = find_kernels(kernels)
-    rows = [kernel_row(k, _with_own([k], schema)) for k in registry.kernels]
+    common = load(schema or ())
+    rows = [kernel_row(k, with_own([k], schema) if k.schema else common) for k in registry.kernels]
     if json_:
         print_json([row_plain(row) for row in rows])
         return
@@ -123,7 +129,7 @@ def _show(
     Examples: qualify kernel show 7.1.13; qualify kernel show mine --json
     """
     kernel = find_kernels(kernels).named(name)
-    loaded = _with_own([kernel], schema)
+    loaded = with_own([kernel], schema)
     if json_:
         print_json(kernel_plain(kernel, loaded))
     else:
@@ -141,13 +147,6 @@ def _remove(name: NameArgument, kernels: KernelsOption = None, json_: JsonOption
         print_json({"removed": kernel.label, "folder": str(kernel.folder)})
     else:
         put([f"removed {kernel.label}: {kernel.folder}"])
-
-
-def _with_own(kernels: Sequence[KernelFolder], schema: list[Path] | None) -> Schema:
-    """The schema with what the user names and what stands in the kernels' folders, each file once."""
-    own = [k.schema for k in kernels if k.schema is not None]
-    named = {p.resolve() for p in schema or ()}
-    return load([*(schema or ()), *(p for p in own if p.resolve() not in named)])
 
 
 def _unknown_release(kernel: KernelFolder, schema: Schema) -> Iterator[str]:

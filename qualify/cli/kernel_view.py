@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from qualify.errors import InputError
 from qualify.kernels import BzImage, KernelFolder, read_image
 from qualify.kernels.fragment import read_fragment, unmet
 from qualify.kernels.match import component_options, config_differences
+from qualify.kernels.probes import read_probe
 from qualify.schema import Release, Schema
 
 __all__ = ["KernelRow", "kernel_lines", "kernel_plain", "kernel_row", "row_plain"]
@@ -44,7 +44,7 @@ def kernel_row(kernel: KernelFolder, schema: Schema) -> KernelRow:
         version=image.release if image is not None else "",
         size=image.size if image is not None else 0,
         schema="yes" if release is not None else "no",
-        probed=str((_probe(kernel) or {}).get("date", "")),
+        probed=str((read_probe(kernel) or {}).get("date", "")),
         notes=tuple(notes),
         folder=str(kernel.folder),
     )
@@ -83,7 +83,7 @@ def kernel_plain(kernel: KernelFolder, schema: Schema) -> dict[str, Any]:
         if release is not None
         else None,
         "differences": [asdict(d) for d in differences],
-        "probe": _probe(kernel),
+        "probe": read_probe(kernel),
         "notes": notes,
     }
 
@@ -120,7 +120,7 @@ def kernel_lines(kernel: KernelFolder, schema: Schema) -> Iterator[str]:
 
 
 def _probe_lines(kernel: KernelFolder) -> Iterator[str]:
-    probe = _probe(kernel)
+    probe = read_probe(kernel)
     if probe is None:
         yield "  probe: never"
         return
@@ -140,7 +140,7 @@ def _image(kernel: KernelFolder) -> tuple[BzImage | None, list[str]]:
         changed = kernel.changed
     except InputError as error:
         return None, [p.message for p in error.problems]
-    return image, [f"{changed.message}; {changed.hint}"] if changed is not None else []
+    return image, [*([f"{changed.message}; {changed.hint}"] if changed is not None else []), *image.limits]
 
 
 def _release(kernel: KernelFolder, schema: Schema) -> Release | None:
@@ -151,12 +151,3 @@ def _options(kernel: KernelFolder, schema: Schema) -> Mapping[str, str]:
     """The options that matter here, with what the kernel has; '-' for those that its config does not name."""
     wanted = dict.fromkeys([*component_options(schema).values(), *read_fragment()])
     return {option: kernel.config_options.get(option, "-") for option in wanted}
-
-
-def _probe(kernel: KernelFolder) -> dict[str, Any] | None:
-    """The last probe; None when there was none, or what stands there is no record of one."""
-    try:
-        found = json.loads(kernel.probe.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

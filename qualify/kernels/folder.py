@@ -87,11 +87,6 @@ class KernelFolder:
             raise InputError([Problem(str(self.config), 0, 0, f"cannot be read: {error.strerror}")]) from error
 
     @property
-    def probe(self) -> Path:
-        """Where the last probe is recorded, if there was one."""
-        return self.folder / PROBE
-
-    @property
     def changed(self) -> Problem | None:
         """What to tell when the image is not the one that was added."""
         if not self.recorded_digest or self.recorded_digest == self.digest:

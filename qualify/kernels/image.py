@@ -23,7 +23,8 @@ _SETUP_SECTS, _SYSSIZE, _BOOT_FLAG, _MAGIC = 0x1F1, 0x1F4, 0x1FE, 0x202
 _VERSION, _KERNEL_VERSION, _LOADFLAGS, _RELOCATABLE, _XLOADFLAGS = 0x206, 0x20E, 0x211, 0x234, 0x236
 _INIT_SIZE, _HEADER_END = 0x260, 0x268
 _DEFAULT_SETUP_SECTS = 4  # what 0 stands for, "for backwards compatibility"
-_LOADED_HIGH, _KERNEL_64 = 1, 1
+_LOADED_HIGH = 1  # loadflags
+_KERNEL_64, _ABOVE_4G, _FIVE_LEVELS = 1, 1 << 1, 1 << 5  # xloadflags: XLF_*
 _OLDEST = 0x20C  # 2.12, Linux 3.8: the first with xloadflags, which say whether the kernel is a 64-bit one
 _LONGEST_VERSION = 1024
 
@@ -47,6 +48,19 @@ class BzImage:
     init_size: int  # memory that it needs from its load address until it has decompressed itself
     xloadflags: int
     arch: str = ARCH
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What keeps it from being a target, in words: the checks of bzImage64_probe() on xloadflags.
+
+        arch/x86/kernel/kexec-bzimage64.c of 7.1.13.
+        """
+        found = []
+        if not self.xloadflags & _ABOVE_4G:
+            found.append("kexec_file_load refuses it: it cannot be loaded above 4 GiB (CONFIG_RELOCATABLE is off)")
+        if not self.xloadflags & _FIVE_LEVELS:
+            found.append("a kernel that runs with five levels of page tables refuses to load it")
+        return tuple(found)
 
 
 def read_image(path: Path) -> BzImage:

@@ -8,11 +8,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from qualify.kernels import find_kernels, user_folder
+from qualify.cli import kernel_probe
+from qualify.kernels import KernelFolder, find_kernels, user_folder
 from tests.kernels.images import bzimage
 
 Cli = Callable[..., Result]
@@ -180,3 +182,78 @@ def test_a_broken_image_hides_no_other_kernel(cli: Cli, tmp_path: Path) -> None:
     assert two["version"] == "7.1.14"
     assert two["notes"][0].startswith("is not the image that was added")
     assert "its image cannot be read" in cli("kernel", "show", "one").stdout
+
+
+def recorded(kernel: str) -> Callable[[KernelFolder], tuple[list[dict[str, Any]], list[str]]]:
+    """What a real kernel answered (tests/vectors/probe), in place of booting it again."""
+    path = Path(__file__).parents[1] / "vectors" / "probe" / f"{kernel}.txt"
+    told = [json.loads(line.split(" ", 3)[3]) for line in path.read_text().splitlines()]
+    return lambda _: (told, ["KHO: preserved", "unrelated"])
+
+
+def test_a_probe_says_what_a_kernel_is_and_keeps_it(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_probe, "boot", recorded("7.1.13-nomemfd"))
+    assert cli("kernel", "add", image(tmp_path), "--name", "ours", "--release", "7.1.13-nomemfd").exit_code == 0
+    result = cli("kernel", "probe", "ours")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert "  KHO: on; LUO: on" in lines
+    assert "  files of type memfd: ENOENT" in lines
+    assert "  behaves like 7.1.13-nomemfd, as far as a probe can see" in lines
+    assert "it is 7.1.13-nomemfd, as far as a probe can see" in lines
+    assert lines[-1] == f"recorded in {user_folder() / 'ours' / 'probe.json'}"
+    plain = json.loads((user_folder() / "ours" / "probe.json").read_text())
+    assert (plain["matches"], plain["agrees"], plain["log"]) == (["7.1.13-nomemfd"], True, ["KHO: preserved"])
+    assert ", matches 7.1.13-nomemfd" in cli("kernel", "show", "ours").stdout
+    (row,) = json.loads(cli("kernel", "list", "--json").stdout)
+    assert row["probed"] == plain["date"]
+
+
+def test_a_probe_of_another_kernel_than_it_is_taken_for(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_probe, "boot", recorded("7.1.13-nomemfd"))
+    assert cli("kernel", "add", image(tmp_path), "--name", "7.1.13").exit_code == 0
+    result = cli("kernel", "probe", "7.1.13")
+    assert result.exit_code == 1
+    assert "it differs from 7.1.13:" in result.stdout
+    assert "memfd: config: expected LIVEUPDATE_MEMFD=y, seen LIVEUPDATE_MEMFD=n" in result.stdout
+    assert cli("kernel", "add", image(tmp_path), "--name", "unknown").exit_code == 0
+    result = cli("kernel", "probe", "unknown", "--json")
+    assert result.exit_code == 3
+    plain = json.loads(result.stdout)
+    assert (plain["known"], plain["agrees"], plain["matches"]) == (False, None, ["7.1.13-nomemfd"])
+
+
+def test_a_folder_of_others_is_not_written_to(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_probe, "boot", recorded("7.1.13"))
+    foreign = tmp_path / "k" / "7.1.13"
+    foreign.mkdir(parents=True)
+    image(tmp_path).rename(foreign / "bzImage")
+    assert cli("kernel", "probe", "7.1.13", "--kernels", "k").exit_code == 0
+    assert [p.name for p in foreign.iterdir()] == ["bzImage"]
+    assert "matches 7.1.13" in cli("kernel", "show", "7.1.13", "--kernels", "k").stdout
+    # an image that is not what was added, or no image, is never booted
+    assert cli("kernel", "add", image(tmp_path), "--name", "ours").exit_code == 0
+    (user_folder() / "ours" / "bzImage").write_bytes(bzimage("7.1.14 x"))
+    assert cli("kernel", "probe", "ours").exit_code == 2
+    (user_folder() / "ours" / "bzImage").write_bytes(b"")
+    assert "is empty" in cli("kernel", "probe", "ours").stderr
+
+
+def test_a_build_is_refused_before_it_starts(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("kernel", "add", image(tmp_path), "--name", "ours").exit_code == 0
+    for words, message in (
+        (("linux", "--name", "ours"), "there is a kernel 'ours' in"),
+        (("linux", "--name", "a/b"), "--name 'a/b' cannot be a name"),
+        (("linux", "--name", "x"), "no such file or folder"),
+    ):
+        result = cli("kernel", "build", *words)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    (tmp_path / "linux.tar").write_bytes(b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = cli("kernel", "build", "linux.tar", "--name", "x")
+    assert result.exit_code == 2
+    assert "a kernel cannot be built without make (runs the build), gcc (compiles)" in result.stderr
+    assert "on Debian: apt-get install make gcc binutils flex bison bc" in result.stderr

@@ -35,6 +35,15 @@ def test_the_header_is_read(tmp_path: Path) -> None:
     assert (image.init_size, image.xloadflags) == (1 << 24, 0x63)
 
 
+def test_what_keeps_it_from_being_loaded_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bzImage"
+    for flags, words in ((0x63, ()), (0x61, ("CONFIG_RELOCATABLE",)), (0x01, ("CONFIG_RELOCATABLE", "five levels"))):
+        path.write_bytes(bzimage(xloadflags=flags))
+        limits = read_image(path).limits
+        assert len(limits) == len(words)
+        assert all(word in limit for word, limit in zip(words, limits, strict=True))
+
+
 WRONG = {
     "empty": (b"", "is empty"),
     "text": (b"#!/bin/sh\n" * 100, "is not a kernel image: it has no 'HdrS' at offset 0x202"),
