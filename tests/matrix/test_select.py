@@ -205,7 +205,7 @@ def test_a_selection_with_cells_is_not_called_empty(schema: Schema, library: dic
 
 def test_shipped_matrices_are_named_like_their_files() -> None:
     shipped = shipped_matrices()
-    assert set(shipped) == {"upstream", "large", "stable-6.17", "window"}
+    assert set(shipped) == {"upstream", "large", "real", "stable-6.17", "window"}
     assert {name: load_matrix(name).name for name in shipped} == {name: name for name in shipped}
 
 
@@ -226,6 +226,17 @@ def test_large_takes_only_large_scenarios_between_neighbours(schema: Schema, lib
     assert [s.id for s in chosen.scenarios] == ["huge"]
     assert len(chosen.pairs) == 12 + 2 * 11
     assert {("7.1.13", "7.2.13"), ("7.2.13", "7.1.13")} <= {(p.source, p.target) for p in chosen.pairs}
+
+
+def test_real_takes_the_kernels_at_hand_and_their_variants(schema: Schema, library: dict[str, Scenario]) -> None:
+    real = load_matrix("real")
+    chosen = select(real, schema, library)
+    assert [r.label for r in chosen.releases] == [
+        *("6.18.15", "6.19.11", "7.1.13", "7.1.13-drift", "7.1.13-nomemfd", "7.3.4"),
+    ]
+    assert {r.label for r in chosen.releases} >= DOWNSTREAM
+    assert (len(chosen.pairs), real.backends) == (36, ("qemu",))
+    assert [s.id for s in chosen.scenarios] == ["baseline", "sparse"]
 
 
 def test_window_goes_both_ways(schema: Schema, library: dict[str, Scenario]) -> None:
