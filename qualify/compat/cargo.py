@@ -172,11 +172,11 @@ def _refuse(schema: Schema, cargo: Cargo, source: Profile, luo: bool) -> tuple[R
             answer = _full(item.component, used[item.component] + need, room[item.component])
             used[item.component] += need if answer is None else 0
         elif answer is None and isinstance(item.model, Memfd):
-            answer = why[item.owner] or _seals(item.model, source)
+            held = files.get(item.owner, 0) + item.model.count
+            full = _full("luo-file", held, room["luo-file"])  # asked first, before any handler
+            answer = why[item.owner] or full or _hugetlb(item.model, source) or _seals(item.model, source)
             if answer is None:
-                held = files.get(item.owner, 0) + item.model.count
-                answer = _full("luo-file", held, room["luo-file"])
-                files[item.owner] = held if answer is None else held - item.model.count
+                files[item.owner] = held
         why[item.index] = answer
     return tuple(why)
 
@@ -195,6 +195,13 @@ def _missing(schema: Schema, item: Item, source: Profile, luo: bool) -> Reason |
     if bound and not any(c in source.parts for c in bound):
         return reason("SRC004", item.component, f"the source has none of {', '.join(bound)}")
     return None
+
+
+def _hugetlb(file: Memfd, source: Profile) -> Reason | None:
+    if not file.hugetlb:
+        return None
+    errno = source.parts["memfd"].traits["hugetlb-refused"]
+    return reason("SRC005", "memfd", f"no handler of the source takes a file of huge pages: {errno}")
 
 
 def _seals(file: Memfd, source: Profile) -> Reason | None:

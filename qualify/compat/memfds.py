@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from qualify.compat.cargo import Item
 from qualify.compat.images import Misread, Value, misread
 from qualify.compat.meeting import Gap, Grade, Match, Meeting
+from qualify.compat.memfd_values import blind, entry_size, values_of
 from qualify.compat.profile import Part
 from qualify.compat.rules import reason
 from qualify.compat.stage import LEAKED, NONE, Desk, Fate, Option, listed
@@ -55,6 +56,8 @@ def _file(desk: Desk, part: Part, meeting: Meeting, item: Item) -> tuple[tuple[W
     if silent:
         why.append(reason("MFD003", "memfd", listed(silent)))
         ways += _layout(desk, part, meeting, file, silent)
+        if all(verdict is Verdict.RESTORED for verdict, _, _ in ways):
+            why += blind(desk.schema, desk.cargo.scenario, meeting, file)
     if vmalloc and file.size:
         why.append(reason("MFD005", "memfd", listed(vmalloc)))
         ways.append((None, "what is taken for an address of the folio list leads outside RAM", NONE))
@@ -136,7 +139,7 @@ def _layout(desk: Desk, part: Part, meeting: Meeting, file: Memfd, found: tuple[
     elif any(g.where == "root" for g in found):
         if not (written.struct and read.struct):
             return [(None, "an address is taken from the wrong bytes", NONE), (Verdict.REFUSED, "", _ONCE)]
-        values = _values(desk, file, written)
+        values = values_of(desk.schema, desk.cargo.scenario, file, written)
         wrong = misread(desk.schema, written.struct, read.struct, values)
         ways += _root(desk, part, file, wrong, values)
         known = set(values)
@@ -149,30 +152,6 @@ def _layout(desk: Desk, part: Part, meeting: Meeting, file: Memfd, found: tuple[
     if any(g.where == "constant" for g in found):
         ways.append((Verdict.CORRUPT, "a flag means something else to the target", NONE))
     return ways or [(Verdict.RESTORED, "", NONE)]
-
-
-def _entry(desk: Desk, form: Format) -> int:
-    """Bytes of one folio's entry."""
-    return desk.schema.structs[form.structs["folio"]].size
-
-
-def _values(desk: Desk, file: Memfd, written: Format) -> dict[str, Value]:
-    """What the source stores, with addresses of the kind it would have."""
-    folios = -(-file.size // (PAGE << file.order))
-    pages = -(-folios * _entry(desk, written) // PAGE)
-    table = desk.cargo.scenario.placement.metadata + 0x10000
-    values: dict[str, Value] = {
-        "pos": file.position,
-        "size": file.size,
-        "nr_folios": folios,
-        "folios.first": table if folios else 0,
-        "folios.total_pages": pages,
-        "folios.flags": 1 if folios else 0,
-        "folios.order": 0,
-    }
-    if written.struct and any(f.name == "seals" for f in desk.schema.flat(written.struct)):
-        values |= {"seals": file.seal_mask, "flags": 0}
-    return values
 
 
 def _root(desk: Desk, part: Part, file: Memfd, wrong: tuple[Misread, ...], values: Mapping[str, Value]) -> list[Way]:
@@ -199,7 +178,7 @@ def _root(desk: Desk, part: Part, file: Memfd, wrong: tuple[Misread, ...], value
         pages = values["folios.total_pages"]
         assert isinstance(pages, int)
         read = desk.meetings["memfd"].read
-        if read is not None and count * _entry(desk, read) > pages * PAGE:
+        if read is not None and count * entry_size(desk.schema, read) > pages * PAGE:
             return [(None, "the count leads past the list", NONE), (Verdict.REFUSED, "the count is noticed", _ONCE)]
     written = values["nr_folios"]
     assert isinstance(written, int)

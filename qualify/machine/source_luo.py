@@ -179,6 +179,8 @@ class LuoWriter:
         """The errno that SESSION_PRESERVE_FD answers for one of a run of files, '' when it takes all."""
         if file.count > room:
             return self.kernel.reaction("luo-file", Condition.FULL).errno
+        if file.hugetlb:
+            return str(self.kernel.trait("memfd", "hugetlb-refused"))
         if file.seal_mask & ~int(self.kernel.trait("memfd", "known-seals")) and "seals" in memfd.carried:
             return self.kernel.reaction("memfd", Condition.UNKNOWN_FLAGS).errno
         return ""

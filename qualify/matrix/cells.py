@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from qualify.errors import MatrixError, Problem, UsageError
-from qualify.matrix.model import Matrix, PairRule
+from qualify.matrix.model import Matrix, PairRule, ReleaseSelection
 from qualify.matrix.pairs import Pair, select_pairs
 from qualify.matrix.releases import select_releases
 from qualify.matrix.scenarios import select_scenarios, unknown_scenarios
 from qualify.scenario import Scenario
 from qualify.schema import Release, Schema, suggest_release
+from qualify.yamlfile import Loc
 
 __all__ = ["Cell", "Selection", "plan_cells", "select"]
 
@@ -84,13 +85,24 @@ def select(matrix: Matrix, schema: Schema, library: Mapping[str, Scenario]) -> S
 
 
 def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
-    places: list[tuple[tuple[str | int, ...], str]] = [
-        (("releases", i), label) for i, label in enumerate(matrix.releases.labels)
-    ]
+    places: list[tuple[Loc, str]] = [(("releases", i), label) for i, label in enumerate(matrix.releases.labels)]
     if not isinstance(matrix.pairs, PairRule):
         for i, pair in enumerate(matrix.pairs):
             places += [(("pairs", i, "source"), pair.source), (("pairs", i, "target"), pair.target)]
-    chosen = select_releases(matrix.releases, schema.releases)
+    left_out: list[tuple[Loc, str]] = [
+        (("releases", "exclude", i), label) for i, label in enumerate(matrix.releases.exclude)
+    ]
+    without = matrix.releases.model_copy(update={"exclude": ()})
+    yield from _not_chosen(matrix, schema, left_out, without, "it leaves out nothing; take it out of 'exclude'")
+    hint = "add it there, or leave 'releases' out: a list of pairs needs none"
+    yield from _not_chosen(matrix, schema, places, matrix.releases, hint)
+
+
+def _not_chosen(
+    matrix: Matrix, schema: Schema, places: Sequence[tuple[Loc, str]], selection: ReleaseSelection, unchosen: str
+) -> Iterator[Problem]:
+    """Names that no release has, and those that `selection` does not choose."""
+    chosen = select_releases(selection, schema.releases)
     for loc, label in places:
         try:
             release = schema.release(label)
@@ -99,8 +111,7 @@ def _unfit_releases(matrix: Matrix, schema: Schema) -> Iterator[Problem]:
             yield matrix.document.problem(loc, f"there is no release '{label}'", hint)
             continue
         if release not in chosen:
-            hint = "add it there, or leave 'releases' out: a list of pairs needs none"
-            yield matrix.document.problem(loc, f"release '{label}' is not among 'releases'", hint)
+            yield matrix.document.problem(loc, f"release '{label}' is not among 'releases'", unchosen)
 
 
 def _too_large(matrix: Matrix, scenarios: tuple[Scenario, ...]) -> Iterator[Problem]:

@@ -36,25 +36,36 @@ class Window(_Frozen):
 
 
 class ReleaseSelection(_Frozen):
-    """``all``, a list of labels, one series, or a window of series."""
+    """``all``, a list of labels, one series, or a window of series; less what `exclude` names."""
 
     all: bool = False
     labels: tuple[str, ...] = ()
     series: str | None = None
     window: Window | None = None
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        description="Labels or aliases to leave out, before a window is counted. Alone it means all but these.",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
-        return _short_forms(
-            value, "labels", "expected 'all', a list of labels, 'series: \"x.y\"' or 'window: {last: N}'"
-        )
+        expected = "expected 'all', a list of labels, 'series: \"x.y\"', 'window: {last: N}' or 'exclude: […]'"
+        value = _short_forms(value, "labels", expected)
+        return {"all": True, **value} if set(value) == {"exclude"} else value
 
     @model_validator(mode="after")
     def _one_way(self) -> ReleaseSelection:
         if sum((self.all, bool(self.labels), self.series is not None, self.window is not None)) > 1:
             raise ValueError("choose one of 'all', a list of labels, 'series' and 'window'")
+        if self.labels and self.exclude:
+            raise ValueError("a list of labels needs no 'exclude': leave them out of the list")
         return self
+
+    @field_validator("exclude")
+    @classmethod
+    def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(value)
 
 
 class PairRule(enum.StrEnum):
@@ -122,6 +133,12 @@ def _short_forms(value: Any, items: str, expected: str) -> Any:
     return value
 
 
+def _once(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("lists something twice")
+    return value
+
+
 class Matrix(_Frozen):
     """One matrix file. An empty selection is no mistake of the file: the schema may have nothing that fits."""
 
@@ -148,9 +165,7 @@ class Matrix(_Frozen):
     @field_validator("directions", "backends")
     @classmethod
     def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("lists something twice")
-        return value
+        return _once(value)
 
     @field_validator("max_touched_bytes", mode="before")
     @classmethod

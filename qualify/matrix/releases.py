@@ -13,6 +13,8 @@ __all__ = ["newest_of_series", "select_releases"]
 
 def select_releases(selection: ReleaseSelection, releases: Sequence[Release]) -> tuple[Release, ...]:
     """The chosen releases in the order of the schema. Labels that do not exist choose nothing (the caller checks)."""
+    left_out = set(selection.exclude)
+    releases = [r for r in releases if not left_out.intersection((r.label, *r.aliases))]
     if selection.all:
         return tuple(releases)
     if selection.series is not None:

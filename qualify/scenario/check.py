@@ -170,5 +170,8 @@ def _file(file: Memfd, loc: Loc) -> Iterator[Complaint]:
     for number, (offset, length) in enumerate(file.holes):
         if offset % _PAGE or length % _PAGE or not length or offset + length > -(-file.size // _PAGE) * _PAGE:
             yield (*loc, "holes", number), "a hole must be whole pages within the file", ""
+    if file.hugetlb and (file.size % file.hugetlb or file.at % file.hugetlb or not file.size):
+        text = f"a file of huge pages is made of whole ones: size and at must be multiples of {file.hugetlb:#x}"
+        yield (*loc, "hugetlb"), text, ""
     if file.windows % (1 << 20):
         yield (*loc, "windows"), "windows must be a multiple of 1MiB", ""

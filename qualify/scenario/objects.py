@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, field_validator
 from pydantic import Field as PydanticField
 
 from qualify.scenario.sizes import SIZE, parse_size
@@ -52,6 +52,17 @@ _WRITTEN = {
 Size = Annotated[int, BeforeValidator(_size), PydanticField(ge=0, lt=1 << 52), WithJsonSchema(_WRITTEN)]
 U64 = Annotated[int, BeforeValidator(_size), PydanticField(ge=0, lt=1 << 64), WithJsonSchema(_WRITTEN)]
 PAGE = 4096
+HUGE_SIZES = (2 << 20, 1 << 30)  # MFD_HUGE_2MB and MFD_HUGE_1GB; 0 is no huge page
+
+
+def _huge(value: int) -> int:
+    if value and value not in HUGE_SIZES:
+        raise ValueError("expected 2MiB or 1GiB, or 0 for a file without huge pages")
+    return value
+
+
+_HUGE_WRITTEN = {"enum": [0, "2MiB", "1GiB", *HUGE_SIZES]}
+HugeSize = Annotated[int, BeforeValidator(_size), AfterValidator(_huge), WithJsonSchema(_HUGE_WRITTEN)]
 Name = Annotated[str, PydanticField(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -97,6 +108,7 @@ class Memfd(Frozen):
     seals: tuple[Literal["seal", "shrink", "grow", "write", "future-write", "exec"], ...] = ()
     holes: tuple[tuple[Size, Size], ...] = ()  # (offset, length) never written
     windows: Size = 0  # > 0: RAM lies in a file and is mapped in windows of this many bytes, 16 MiB at most
+    hugetlb: HugeSize = 0  # > 0: MFD_HUGETLB with pages of this many bytes
 
     @property
     def seal_mask(self) -> int:

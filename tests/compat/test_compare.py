@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from qualify.compat import Comparison, compare
-from qualify.model import Finding
+from qualify.compat import Comparison, compare, decide
+from qualify.model import Finding, Verdict
+from qualify.scenario import library
 from qualify.schema import load
 
 SCHEMA = load()
@@ -79,7 +80,7 @@ def test_a_release_agrees_with_itself(release: object) -> None:
 
 
 def test_only_known_pairs_are_false_accepts() -> None:
-    """Over all shipped pairs, of what the target gets to read: the bitmap, the FLB node, kho_test. Nothing else."""
+    """Over all shipped pairs, of what the target gets to read: bitmap, FLB node, kho_test, and the mistake we keep."""
     seen = set()
     for source in SCHEMA.releases:
         for target in SCHEMA.releases:
@@ -92,4 +93,17 @@ def test_only_known_pairs_are_false_accepts() -> None:
         ("luo", "luo-v1", ("luo-v1-flb",)),
         ("kho-test", "kho-test-v1-inline", ("kho-test-v1-vmalloc",)),
         ("kho-test", "kho-test-v1-vmalloc", ("kho-test-v1-inline",)),
+        ("memfd", "memfd-v2", ("memfd-v2-drift",)),
+        ("memfd", "memfd-v2-drift", ("memfd-v2",)),
     }
+
+
+def test_a_file_that_cannot_tell_two_layouts_apart_names_a_scenario_that_can() -> None:
+    drift = SCHEMA.release("7.1.13-drift")
+    plain = SCHEMA.release("7.1.13")
+    scenarios = library()
+    found = decide(SCHEMA, plain, drift, scenarios["memfd-position-at-end"])
+    (why,) = (r for r in found.reasons if r.rule == "MFD007")
+    assert "pos 65536, size 65536" in why.message
+    named = why.message.split("scenario '")[1].split("'")[0]
+    assert decide(SCHEMA, plain, drift, scenarios[named]).worst is Verdict.CORRUPT

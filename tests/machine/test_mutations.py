@@ -56,7 +56,8 @@ def test_mutants_are_laid_out_as_a_compiler_would() -> None:
     for label in RELEASES:
         for mutant in mutants(schema(), schema().release(label)):
             same = [n for n in schema().structs if schema().structs[n] == mutant.schema.structs[n]]
-            assert len(same) >= len(schema().structs) - 3, mutant.id
+            # at most kho_vmalloc and the three layouts of a memfd that hold one
+            assert len(same) >= len(schema().structs) - 4, mutant.id
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(1, Verdict.RESTORED), (3, Verdict.LOST)])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from qualify.model import Consequence
+from qualify.scenario import library
 from qualify.schema import Schema
 from tests.machine.bench import (
     ALPHA,
@@ -451,3 +452,10 @@ def test_every_kexec_counts(release: str) -> None:
     seen = trip(release, release, scenario(METADATA.model_copy(update={"count": 3})))
     assert verdict(seen, "kexec-metadata") == "RESTORED"
     assert prop(seen, "kexec-metadata", "kexec-count") == "3"
+
+
+@pytest.mark.parametrize("release", ["6.19.11", "7.1.13", "7.3.4"])
+def test_a_file_of_huge_pages_is_refused_and_its_neighbours_are_not(release: str) -> None:
+    seen = trip(release, release, library()["memfd-hugetlb"])
+    assert said(seen, "memfd/qual/0x2") == "UNSUPPORTED source ENOENT"
+    assert {said(seen, f"memfd/qual/{token}").split()[0] for token in ("0x1", "0x3")} == {"RESTORED"}

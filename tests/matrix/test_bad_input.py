@@ -50,6 +50,15 @@ def _problems(path: Path, text: str | bytes) -> list[str]:
             GOOD.replace("releases: all", "releases: {series: '6.17', window: {last: 1}}"),
             "F:3:1: 'releases': choose one of",
         ),
+        (
+            GOOD.replace("releases: all", "releases: {exclude: [7.3.4, 7.3.4]}"),
+            "F:3:12: 'releases.exclude': lists something twice",
+        ),
+        (GOOD.replace("releases: all", "releases: {exclude: 7.3.4}"), "F:3:12: 'releases.exclude'"),
+        (
+            GOOD.replace("releases: all", "releases: {labels: [7.3.4], exclude: [7.2.13]}"),
+            "F:3:1: 'releases': a list of labels needs no 'exclude'",
+        ),
         (GOOD.replace("releases: all", "releases: {window: {first: 1}}"), "unknown key 'releases.window.first'"),
         (
             GOOD + "pairs: every\n",
@@ -154,6 +163,19 @@ def test_pairs_outside_the_chosen_releases(tmp_path: Path) -> None:
     )
     with pytest.raises(MatrixError, match=r":5:10: release '7.2.13' is not among 'releases'"):
         select(load_matrix(path), load(), _library())
+
+
+def test_what_is_excluded_must_exist_and_must_have_been_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text('name: m\ntitle: T\nreleases: {series: "6.17", exclude: [6.17.88, 7.3.4]}\nscenarios: [baseline]\n')
+    with pytest.raises(MatrixError) as caught:
+        select(load_matrix(path), load(), _library())
+    problems = [str(p).replace(str(path), "F").split("\n") for p in caught.value.problems]
+    assert [p[0] for p in problems] == [
+        "F:3:38: there is no release '6.17.88'",
+        "F:3:47: release '7.3.4' is not among 'releases'",
+    ]
+    assert problems[1][1].strip() == "it leaves out nothing; take it out of 'exclude'"
 
 
 def _library() -> dict[str, Scenario]:

@@ -57,6 +57,18 @@ def test_window_takes_the_newest_of_each_of_the_last_series(schema: Schema, libr
     assert [r.label for r in chosen] == ["7.1.13", "7.2.13", "7.3.4"]
 
 
+def test_what_is_excluded_is_left_out_of_any_choice(schema: Schema, library: dict[str, Scenario]) -> None:
+    def labels(releases: Any) -> list[str]:
+        return [r.label for r in select(_matrix(releases=releases), schema, library).releases]
+
+    everything = [r.label for r in schema.releases]
+    assert labels({"exclude": ["7.1", "7.0.13"]}) == [x for x in everything if x not in ("7.1.13", "7.0.13")]
+    assert labels({"all": True, "exclude": ["7.1.13"]}) == [x for x in everything if x != "7.1.13"]
+    assert labels({"series": "6.17", "exclude": ["6.17.8"]}) == ["6.17.13"]
+    # a window is counted over what is left
+    assert labels({"window": {"last": 2}, "exclude": ["7.3.4"]}) == ["7.1.13", "7.2.13"]
+
+
 def test_window_orders_series_by_number_not_by_spelling(library: dict[str, Scenario]) -> None:
     schema = _Releases("6.9.1", "6.10.2", "6.10.10", "6.8.99")
     chosen = select(_matrix(releases={"window": {"last": 2}}), schema, library).releases  # type: ignore[arg-type]
@@ -97,6 +109,7 @@ def test_a_variant_stands_beside_its_base_and_not_between_versions(
     assert {("7.1.13", "7.2.13"), ("7.2.13", "7.1.13")} <= pairs
     beside = {(s, t) for s, t in pairs if "7.1.13-nomemfd" in (s, t)}
     assert beside == {("7.1.13", "7.1.13-nomemfd"), ("7.1.13-nomemfd", "7.1.13")}
+    assert ("7.1.13-drift", "7.1.13-nomemfd") not in pairs
 
 
 def test_a_variant_stands_in_for_a_base_that_was_not_chosen(schema: Schema, library: dict[str, Scenario]) -> None:
@@ -174,7 +187,7 @@ def test_cells_go_by_backend_pair_and_scenario(schema: Schema, library: dict[str
     [
         ({"releases": {"series": "5.4"}}, "selects no release: nothing in the schema fits 'releases'"),
         ({"releases": ["7.3.4"], "pairs": "neighbours"}, "leave none of its 1 releases"),
-        ({"directions": ["rollback"], "pairs": "same"}, "leave none of its 12 releases"),
+        ({"directions": ["rollback"], "pairs": "same"}, "leave none of its 13 releases"),
         ({"scenarios": {"tags": {"include": ["memfd"], "exclude": ["memfd"]}}}, "selects no scenario"),
     ],
 )
@@ -192,14 +205,18 @@ def test_a_selection_with_cells_is_not_called_empty(schema: Schema, library: dic
 
 def test_shipped_matrices_are_named_like_their_files() -> None:
     shipped = shipped_matrices()
-    assert set(shipped) == {"upstream", "large", "stable-6.17", "window"}
+    assert set(shipped) == {"upstream", "large", "real", "stable-6.17", "window"}
     assert {name: load_matrix(name).name for name in shipped} == {name: name for name in shipped}
+
+
+DOWNSTREAM = {"7.1.13-drift"}  # mistakes that are kept to be caught
 
 
 def test_upstream_takes_every_release_into_every_release(schema: Schema, library: dict[str, Scenario]) -> None:
     upstream = load_matrix("upstream")
     chosen = select(upstream, schema, library)
-    assert len(chosen.pairs) == len(schema.releases) ** 2
+    assert {r.label for r in schema.releases} - {r.label for r in chosen.releases} == DOWNSTREAM
+    assert len(chosen.pairs) == len(chosen.releases) ** 2 == 144
     assert [s.id for s in chosen.scenarios] == ["baseline", "sparse"]
     assert upstream.max_touched_bytes == 64 << 20
 
@@ -209,6 +226,17 @@ def test_large_takes_only_large_scenarios_between_neighbours(schema: Schema, lib
     assert [s.id for s in chosen.scenarios] == ["huge"]
     assert len(chosen.pairs) == 12 + 2 * 11
     assert {("7.1.13", "7.2.13"), ("7.2.13", "7.1.13")} <= {(p.source, p.target) for p in chosen.pairs}
+
+
+def test_real_takes_the_kernels_at_hand_and_their_variants(schema: Schema, library: dict[str, Scenario]) -> None:
+    real = load_matrix("real")
+    chosen = select(real, schema, library)
+    assert [r.label for r in chosen.releases] == [
+        *("6.18.15", "6.19.11", "7.1.13", "7.1.13-drift", "7.1.13-nomemfd", "7.3.4"),
+    ]
+    assert {r.label for r in chosen.releases} >= DOWNSTREAM
+    assert (len(chosen.pairs), real.backends) == (36, ("qemu",))
+    assert [s.id for s in chosen.scenarios] == ["baseline", "sparse"]
 
 
 def test_window_goes_both_ways(schema: Schema, library: dict[str, Scenario]) -> None:

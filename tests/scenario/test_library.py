@@ -12,6 +12,7 @@ from qualify.errors import ScenarioError
 from qualify.scenario import (
     Flb,
     KhoTest,
+    Placement,
     ReserveMem,
     Scenario,
     Session,
@@ -230,3 +231,16 @@ def test_an_extra_scenario_cannot_take_the_id_of_another(tmp_path: Path) -> None
     assert str(caught.value) == (
         f"{path}:2:1: scenario 'baseline' is defined twice\n    first at scenarios/baseline.yaml:2"
     )
+
+
+def test_what_only_a_simulator_can_place_says_so() -> None:
+    """No kernel can be told how far apart folios lie, nor where its own tables do (docs/model.md)."""
+    spread = {
+        s.id
+        for s in LIBRARY.values()
+        if any(f.stride is not None for o in s.objects if isinstance(o, Session) for f in o.files)
+    }
+    placed = {s.id for s in LIBRARY.values() if s.placement != Placement()}
+    boundary = {s.id for s in LIBRARY.values() if "boundary" in s.tags}
+    assert spread - boundary == {"mixed"}  # one file of many, to be like a host in use; its point is elsewhere
+    assert {s.id for s in LIBRARY.values() if s.id.startswith("window-")} <= boundary | placed

@@ -17,7 +17,7 @@ from qualify.schema import FdtNode, Format, Provenance, ProvenanceKind, load, st
 from tests.schema.btf import read_btf
 
 SCHEMA = load()
-RELEASES = ["6.18.15", "6.19.11", "7.1.13", "7.3.4"]
+RELEASES = ["6.18.15", "6.19.11", "7.1.13", "7.1.13-drift", "7.3.4"]
 
 pytestmark = pytest.mark.kernels
 
