@@ -24,7 +24,8 @@ def _mix(z: Array) -> Array:
     """The finaliser of splitmix64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
-    return z ^ (z >> np.uint64(31))
+    mixed: Array = z ^ (z >> np.uint64(31))
+    return mixed
 
 
 def contents(seed: int, offset: int, size: int, holes: Iterable[tuple[int, int]] = ()) -> Array:

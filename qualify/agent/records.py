@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of the guest agent, from the bytes on its port: `Q1 <seq> <crc32> <json>` a line (guest/port.c writes them)."""
+"""Records of the guest agent, from its port: lines `Q1 <seq> <crc32> <json>` (written by guest/port.c)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Record:
 
 
 class RecordReader:
-    """Takes the stream in whatever pieces it comes; what is no good record is told in `damage`, never dropped silently."""
+    """Takes the stream in whatever pieces it comes; what is no good record is told in `damage`, never just dropped."""
 
     def __init__(self) -> None:
         self.damage: list[str] = []
@@ -112,7 +112,7 @@ class Blobs(dict[str, bytes]):
 
 
 def blobs(records: Iterable[Record]) -> Blobs:
-    """Blobs put together from their chunks. A name that comes anew from offset 0 (next boot) replaces the one before."""
+    """Blobs put together from their chunks. A name that comes anew from offset 0 (next boot) replaces the last."""
     found, parts = Blobs(), dict[str, tuple[int, bytearray]]()
     for record in records:
         if record.kind != "blob":
