@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from qualify.agent import agent_binary, blobs, render_ktap
+from qualify.agent import agent_binary, blobs, ktap
 from qualify.backends.protocol import CellInput, Needs
 from qualify.backends.qemu.answers import Answers
 from qualify.backends.qemu.expressible import is_usual, unfit_scenario
@@ -159,7 +159,7 @@ def _scratch_folder(workdir: Path) -> Iterator[Path]:
 
 def _keep(done: Boot, workdir: Path) -> None:
     """The agent's words for people, and the bytes it read."""
-    (workdir / "results.ktap").write_text(render_ktap(done.records))
+    (workdir / "results.ktap").write_text(ktap(done.records))
     split = next((n for n, r in enumerate(done.records) if r.kind == "jump"), len(done.records))
     for side, records in (("source", done.records[:split]), ("target", done.records[split:])):
         for name, data in blobs(records).items():

@@ -11,8 +11,6 @@ from qualify.backends.qemu.projection import INITRD, KERNEL, Asked
 
 __all__ = ["control_initrd", "source_initrd"]
 
-_PROGRAM, _LIST = 0o100755, 0o100644
-
 
 def source_initrd(asked: Asked, target_kernel: Path, folder: Path) -> Path:
     """What the source boots with; `folder` is empty."""
@@ -20,7 +18,7 @@ def source_initrd(asked: Asked, target_kernel: Path, folder: Path) -> Path:
     if asked.padded_initrd > inner.stat().st_size:
         os.truncate(inner, asked.padded_initrd)  # zeros between archives and after them mean nothing
     outer = folder / "source-initrd"
-    entries = [*_own(asked), Entry(KERNEL, _LIST, target_kernel), Entry(INITRD, _LIST, inner)]
+    entries = [*_own(asked), Entry(KERNEL, data=target_kernel), Entry(INITRD, data=inner)]
     with outer.open("wb") as file:
         write_newc(entries, file)
     return outer
@@ -34,4 +32,4 @@ def control_initrd(asked: Asked, path: Path) -> Path:
 
 
 def _own(asked: Asked) -> list[Entry]:
-    return [Entry("/init", _PROGRAM, agent_binary()), Entry("/plan", _LIST, render(asked.plan).encode())]
+    return [Entry("init", 0o755, agent_binary()), Entry("plan", data=render(asked.plan).encode())]

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from qualify.agent import Finalise, Load, Plan, PlanFile, PlanRegion, PlanSession
+from qualify.agent import Fill, Finalise, Load, LoadKind, Plan, PlanFile, PlanRegion, PlanSession
 from qualify.backends.protocol import CellInput
 from qualify.backends.qemu.naming import REGION_NAME, SESSION_NAME, free_name
 from qualify.machine.contents import object_seed
@@ -59,9 +59,10 @@ def project(cells: Sequence[CellInput], source_append: str = "", target_append: 
     sessions, regions = _sessions(cells), _regions(cells)
     scenario = cells[0].scenario
     target = " ".join(_target_words(scenario, regions, target_append))
-    load = Load(image=KERNEL, initrd=INITRD, cmdline=f"{target} qualify.stage=target", crash=_crashes(scenario))
+    load = Load(image=KERNEL, initrd=INITRD, cmdline=f"{target} qualify.stage=target", kind=_kind(scenario))
     plan = Plan(
-        sessions=tuple(_plan_session(i, cells[s.cell], s) for i, s in enumerate(sessions)),
+        sessions=tuple(PlanSession(id=i, name=s.name) for i, s in enumerate(sessions)),
+        files=tuple(f for i, s in enumerate(sessions) for f in _plan_files(i, cells[s.cell], s)),
         regions=tuple(_plan_region(i, cells[r.cell], r) for i, r in enumerate(regions)),
         finalise=_finalise(cells[0]),
         load=load,
@@ -84,6 +85,10 @@ _USUAL_INITRD = Scenario.model_fields["target"].default.initrd
 
 def _crashes(scenario: Scenario) -> bool:
     return scenario.target.kind == "crash"
+
+
+def _kind(scenario: Scenario) -> LoadKind:
+    return LoadKind.CRASH if _crashes(scenario) else LoadKind.NORMAL
 
 
 def _finalise(cell: CellInput) -> Finalise:
@@ -123,21 +128,19 @@ def _regions(cells: Sequence[CellInput]) -> tuple[PlacedRegion, ...]:
     return tuple(placed)
 
 
-def _plan_session(place: int, cell: CellInput, placed: PlacedSession) -> PlanSession:
-    files = [
-        _plan_file(cell, placed, file, token)
-        for file in placed.session.files
-        for token in range(file.token, file.token + file.count)
-    ]
-    return PlanSession(id=place, name=placed.name, files=tuple(files))
+def _plan_files(place: int, cell: CellInput, placed: PlacedSession) -> Iterator[PlanFile]:
+    for file in placed.session.files:
+        for token in range(file.token, file.token + file.count):
+            yield _plan_file(place, cell, placed, file, token)
 
 
-def _plan_file(cell: CellInput, placed: PlacedSession, file: Memfd, token: int) -> PlanFile:
+def _plan_file(place: int, cell: CellInput, placed: PlacedSession, file: Memfd, token: int) -> PlanFile:
     sealable = bool(file.seals) if file.allow_sealing is None else file.allow_sealing
     create = (_ALLOW_SEALING if sealable else 0) | (_NOEXEC_SEAL if file.noexec_seal else 0)
     if file.hugetlb:
         create |= _HUGETLB | (file.hugetlb.bit_length() - 1) << _HUGE_SHIFT
     return PlanFile(
+        session=place,
         token=token,
         size=file.size,
         position=file.position,
@@ -153,7 +156,7 @@ def _plan_file(cell: CellInput, placed: PlacedSession, file: Memfd, token: int) 
 def _plan_region(place: int, cell: CellInput, placed: PlacedRegion) -> PlanRegion:
     region = placed.region
     seed = object_seed(cell.seed, region.object_id)
-    return PlanRegion(id=place, name=placed.name, size=region.size, edges=region.fill == "edges", seed=seed)
+    return PlanRegion(id=place, name=placed.name, size=region.size, fill=Fill(region.fill), seed=seed)
 
 
 def _source_words(scenario: Scenario, regions: Sequence[PlacedRegion], append: str) -> list[str]:

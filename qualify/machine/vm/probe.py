@@ -27,9 +27,9 @@ def probe_kernel(kernel: KernelFolder, messages: Sequence[LogMessage], workdir: 
     `workdir` is empty and gets serial.log, records.log and machine.json. HarnessError or CellTimeoutError when the
     kernel does not get as far as the agent, with its own last words.
     """
-    file = PlanFile(token=1, size=2 * _PAGE, seed=1)
     plan = Plan(
-        sessions=(PlanSession(id=0, name="probe", files=(file,)),),
+        sessions=(PlanSession(id=0, name="probe"),),
+        files=(PlanFile(session=0, token=1, size=2 * _PAGE, seed=1),),
         regions=(PlanRegion(id=0, name="probe", size=_PAGE, seed=2),),
         finalise=Finalise.BEFORE_LOAD,
         blobs=True,
@@ -37,7 +37,7 @@ def probe_kernel(kernel: KernelFolder, messages: Sequence[LogMessage], workdir: 
     initrd = workdir / "initrd"
     try:
         with initrd.open("wb") as out:
-            write_newc([Entry("/init", 0o100755, agent_binary()), Entry("/plan", 0o100644, render(plan).encode())], out)
+            write_newc([Entry("init", 0o755, agent_binary()), Entry("plan", data=render(plan).encode())], out)
         append = f"{_APPEND} reserve_mem={_PAGE}:{_PAGE}:probe {kernel.append}".rstrip()
         done = boot(Machine(kernel.image, initrd, append, _MEMORY), messages, workdir)
     finally:
