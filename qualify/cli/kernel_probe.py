@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -13,11 +15,13 @@ from qualify.cli.kernel_schema import with_own
 from qualify.cli.options import JsonOption, KernelsOption, SchemaOption
 from qualify.cli.output import print_json
 from qualify.cli.style import put
-from qualify.errors import HarnessError, InputError
+from qualify.errors import InputError
 from qualify.kernels import KernelFolder, find_kernels, read_image
 from qualify.kernels.interpret import ProbeReport, State, interpret
 from qualify.kernels.probe import facts_of
 from qualify.kernels.probes import save_probe
+from qualify.machine.vm.probe import probe_kernel
+from qualify.schema import Schema
 
 __all__ = ["boot", "probe"]
 
@@ -26,9 +30,12 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A kernel, by 
 _NO, _UNKNOWN = 1, 3
 
 
-def boot(kernel: KernelFolder) -> tuple[Iterable[Mapping[str, Any]], Iterable[str]]:
+def boot(kernel: KernelFolder, schema: Schema) -> tuple[Iterable[Mapping[str, Any]], Iterable[str]]:
     """Boot a kernel's probe stage: (the agent's records, the lines of the kernel's log)."""
-    raise HarnessError(f"{kernel.label} cannot be booted: this qualify has no machine to boot it on")
+    with TemporaryDirectory(prefix="qualify-probe-") as folder:
+        done = probe_kernel(kernel, schema.messages, Path(folder))
+    records = [{"k": r.kind, "t": r.time, **r.fields} for r in done.records]
+    return records, [line.text for line in done.lines]
 
 
 def probe(
@@ -46,7 +53,7 @@ def probe(
     if (changed := kernel.changed) is not None:
         raise InputError([changed])
     loaded = with_own([kernel], schema)
-    records, log = boot(kernel)
+    records, log = boot(kernel, loaded)
     report = interpret(facts_of(records, log), loaded, kernel.release, kernel.config_options)
     found = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "image": kernel.digest, **report.to_json()}
     path = save_probe(kernel, found)
