@@ -13,6 +13,7 @@ from qualify.agent import (
     Fill,
     Finalise,
     Load,
+    LoadKind,
     Plan,
     PlanFile,
     PlanRegion,
@@ -123,6 +124,21 @@ def test_6_19_to_itself(tmp_path: Path) -> None:
     source, target = pair(tmp_path, "6.19.11")
     check_files(source, target)
     assert only(target, "retrieve", token="0x1c")["seals"] == 1, "6.19 does not carry seals"
+
+
+def test_crash_kernel(tmp_path: Path) -> None:
+    need_vm()
+    image = kernel("7.1.13")
+    cmdline = "console=ttyS0 panic=-1 kho=on liveupdate=on qualify.stage=target"
+    load = Load("/target/bzImage", cmdline, initrd="/target/initrd", kind=LoadKind.CRASH)
+    plan = Plan(SESSIONS, FILES[:1], finalise=Finalise.AFTER_LOAD, load=load)
+    # the default scratch is twice what was reserved early, the crash kernel's share included: no room for it
+    extra = "crashkernel=256M kho_scratch=32M,64M,64M"
+    source, target = boot(tmp_path, image, plan, "source", target=image, extra=extra)
+    assert only(source, "preserve")["errno"] == ""
+    assert [r.kind for r in source[-3:]] == ["load", "finalise", "jump"]
+    assert only(source, "finalise") == {"when": "after-load", "errno": "ENOENT", "existed": False}
+    assert only(target, "system")["in_fdt"] is False, "a crash image is given no handover"
 
 
 def test_control_boot(tmp_path: Path) -> None:
