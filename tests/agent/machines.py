@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -76,4 +77,4 @@ def boot(
     assert records, log[-3000:]
     assert records[-1].kind == "end", log[-3000:]
     starts = [i for i, r in enumerate(records) if r.kind == "hello"] + [len(records)]
-    return [records[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    return [records[a:b] for a, b in itertools.pairwise(starts)]
