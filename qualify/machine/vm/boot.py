@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ __all__ = ["CONSOLE_LOG", "MACHINE_FILE", "RECORDS_LOG", "Boot", "Patience", "bo
 
 CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE = "serial.log", "records.log", "machine.json"
 _CHUNK = 1 << 16
+_PIPE_BYTES = 1 << 20  # what anybody may ask for
 _GRACE = 2.0  # seconds for what is still on its way once QEMU has ended
 
 _Item = tuple[str, Any]
@@ -61,23 +63,51 @@ def boot(
     accel = accelerator(program)
     watch = Watch(messages, patience or Patience().times(accel.patience), crash=crash)
     with ExitStack() as stack:
-        ours, theirs = zip(*(stack.enter_context(_connected()) for _ in range(3)), strict=True)
-        console, port, control = (s.fileno() for s in theirs)
+        pipes = [stack.enter_context(_pipe()) for _ in range(2)]
+        ours, theirs = stack.enter_context(_connected())
+        console, port, control = pipes[0].into, pipes[1].into, theirs.fileno()
         argv = arguments(program, machine, accel, console=console, port=port, control=control)
         about = {"qemu": qemu_version(program), "accelerator": accel.name, "why": accel.why, "command": argv}
         (workdir / MACHINE_FILE).write_text(json.dumps(about, indent=1) + "\n")
         errors = stack.enter_context((workdir / "qemu.log").open("wb+"))
         process = spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(console, port, control))
-        stack.callback(end, process)
-        for each in theirs:
-            each.close()
+        stack.callback(end, process, 0)  # nothing in it is worth a farewell
+        theirs.close()
+        for pipe in pipes:
+            pipe.close_into()
         files = [stack.enter_context((workdir / name).open("wb", buffering=0)) for name in (CONSOLE_LOG, RECORDS_LOG)]
-        asyncio.run(_watch(process, ours, files, watch, workdir))
+        asyncio.run(_watch(process, [p.out for p in pipes], ours, files, watch, workdir))
     watch.close()
     if (workdir / "qemu.log").stat().st_size == 0:
         (workdir / "qemu.log").unlink()
     assert watch.ending is not None
     return Boot(watch.ending, tuple(watch.records), tuple(watch.damage), tuple(watch.lines), watch.times)
+
+
+@dataclass
+class _Pipe:
+    """Descriptors of both ends; -1 once closed."""
+
+    out: int
+    into: int
+
+    def close_into(self) -> None:
+        if self.into >= 0:
+            os.close(self.into)
+        self.into = -1
+
+
+@contextmanager
+def _pipe() -> Iterator[_Pipe]:
+    """As large as a pipe may be: a whole boot's log fits while this process waits for a processor."""
+    pipe = _Pipe(*os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK))
+    with suppress(OSError):
+        fcntl.fcntl(pipe.into, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    try:
+        yield pipe
+    finally:
+        pipe.close_into()
+        os.close(pipe.out)
 
 
 @contextmanager
@@ -90,15 +120,20 @@ def _connected() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 async def _watch(
-    process: subprocess.Popen[bytes], ours: Sequence[socket.socket], files: Sequence[Any], watch: Watch, workdir: Path
+    process: subprocess.Popen[bytes],
+    pipes: Sequence[int],
+    control: socket.socket,
+    files: Sequence[Any],
+    watch: Watch,
+    workdir: Path,
 ) -> None:
     loop = asyncio.get_running_loop()
     items: asyncio.Queue[_Item] = asyncio.Queue()
     started = loop.time()
     tasks = [
-        asyncio.create_task(_read(ours[0], files[0], "console", items)),
-        asyncio.create_task(_read(ours[1], files[1], "port", items)),
-        asyncio.create_task(_events(ours[2], items)),
+        asyncio.create_task(_read(pipes[0], files[0], "console", items)),
+        asyncio.create_task(_read(pipes[1], files[1], "port", items)),
+        asyncio.create_task(_events(control, items)),
         asyncio.create_task(_exit(process, items)),
     ]
     try:
@@ -139,16 +174,25 @@ async def _drain(readers: Sequence[asyncio.Task[None]], items: asyncio.Queue[_It
             watch.port(value, now)
 
 
-async def _read(source: socket.socket, file: Any, what: str, items: asyncio.Queue[_Item]) -> None:
-    loop = asyncio.get_running_loop()
+async def _read(source: int, file: Any, what: str, items: asyncio.Queue[_Item]) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(source, ready.set)
     try:
-        while data := await loop.sock_recv(source, _CHUNK):
+        while True:
+            await ready.wait()
+            ready.clear()
+            try:
+                data = os.read(source, _CHUNK)
+            except BlockingIOError:
+                continue
+            if not data:
+                return
             file.write(data)
             items.put_nowait((what, data))
-    except ConnectionError:
-        pass
     except OSError as error:  # the disk is full, most likely: nobody would keep the evidence
         items.put_nowait(("error", HarnessError(f"cannot keep what the machine says: {error}")))
+    finally:
+        loop.remove_reader(source)
 
 
 async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:

@@ -53,7 +53,10 @@ def qemu_version(program: Path) -> str:
 def arguments(
     program: Path, machine: Machine, accel: Accelerator, *, console: int, port: int, control: int
 ) -> list[str]:
-    """The command line. The last three are descriptors of connected sockets that QEMU inherits.
+    """The command line. QEMU inherits the last three: two pipes that it writes to, and a connected socket for QMP.
+
+    Pipes, because a serial port drops what its other end is too slow to take, and a socket is full after some hundred
+    writes of one byte.
 
     -no-reboot turns a reset, whoever causes it, into the end of the process: a cold boot of the source is never taken
     for the target.
@@ -63,8 +66,9 @@ def arguments(
         *("-accel", accel.name, "-cpu", accel.cpu),
         *("-m", f"{-(-machine.memory >> 20)}M", "-smp", str(machine.cpus)),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-chardev", f"socket,id=console,fd={console}", "-serial", "chardev:console"),
-        *("-chardev", f"socket,id=port,fd={port}", "-serial", "chardev:port"),
+        *("-add-fd", f"fd={console},set=1", "-chardev", "file,id=console,path=/dev/fdset/1,append=on"),
+        *("-add-fd", f"fd={port},set=2", "-chardev", "file,id=port,path=/dev/fdset/2,append=on"),
+        *("-serial", "chardev:console", "-serial", "chardev:port"),
         *("-chardev", f"socket,id=control,fd={control}", "-mon", "chardev=control,mode=control"),
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd), "-append", machine.append),
     ]
