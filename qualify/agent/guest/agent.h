@@ -45,6 +45,7 @@ struct region {
 	uint64_t id, size, seed;
 	char name[65];
 	bool edges;
+	uint64_t address; /* on the source, once it was found and is large enough; else 0 */
 };
 
 enum finalise { FINALISE_NEVER, FINALISE_BEFORE_LOAD, FINALISE_AFTER_LOAD };
@@ -105,6 +106,10 @@ enum fdt_answer { FDT_FOUND, FDT_ABSENT, FDT_BROKEN };
 enum fdt_answer fdt_region(const uint8_t *blob, size_t length, const char *name, uint64_t *start, uint64_t *size);
 
 /* --- system.c --- */
+extern char command_line[]; /* the kernel's, once it was read */
+void read_command_line(void);
+/* The value of the last word `key=`, or otherwise */
+void option(const char *key, const char *otherwise, char *value, size_t size);
 void system_mount(void);
 /* Whole file into malloc()ed memory with a 0 behind it; -1 and errno on failure, EFBIG beyond most. */
 ssize_t read_whole(const char *path, size_t most, uint8_t **data);
@@ -137,7 +142,7 @@ void source_sessions(struct plan *plan, int device, int error);
 void target_sessions(struct plan *plan, int device, int error);
 
 /* --- region.c --- */
-void source_regions(const struct plan *plan);
+void source_regions(struct plan *plan);
 void target_regions(const struct plan *plan);
 
 /* --- probe.c --- */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
@@ -11,6 +12,7 @@
 
 #define FILE_ON_CRASH 0x2UL
 #define FILE_NO_INITRAMFS 0x4UL
+#define COMMAND_LINE 2048 /* COMMAND_LINE_SIZE of x86, the least of all */
 
 void do_finalise(const char *when)
 {
@@ -25,8 +27,28 @@ void do_finalise(const char *when)
 	rec_end();
 }
 
+/* The plan's command line, and where the regions are: a target without KHO cannot look that up. */
+static const char *target_line(const struct plan *plan)
+{
+	static char line[COMMAND_LINE];
+	size_t used = (size_t)snprintf(line, sizeof line, "%s", plan->cmdline);
+
+	for (size_t i = 0; i < plan->region_count && used < sizeof line; i++) {
+		const struct region *r = &plan->regions[i];
+		char word[64];
+		int n = snprintf(word, sizeof word, " qualify.region%llu=0x%llx", (unsigned long long)r->id,
+				 (unsigned long long)r->address);
+		if (r->address && used + (size_t)n < sizeof line) {
+			memcpy(line + used, word, (size_t)n + 1);
+			used += (size_t)n;
+		}
+	}
+	return line;
+}
+
 int do_load(const struct plan *plan)
 {
+	const char *line = target_line(plan);
 	bool bare = !plan->initrd || !*plan->initrd;
 	unsigned long flags = (plan->crash ? FILE_ON_CRASH : 0) | (bare ? FILE_NO_INITRAMFS : 0);
 	int image = open(plan->image, O_RDONLY | O_CLOEXEC), error = image < 0 ? errno : 0, initrd = -1;
@@ -41,7 +63,7 @@ int do_load(const struct plan *plan)
 			fail(error, "cannot open %s", plan->initrd);
 	}
 	if (!error) {
-		if (syscall(SYS_kexec_file_load, image, initrd, strlen(plan->cmdline) + 1, plan->cmdline, flags))
+		if (syscall(SYS_kexec_file_load, image, initrd, strlen(line) + 1, line, flags))
 			error = errno;
 		rec_begin("load");
 		rec_errno("errno", error);

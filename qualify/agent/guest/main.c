@@ -10,37 +10,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define COMMAND_LINE_MAX 65536
-
-static char command_line[COMMAND_LINE_MAX];
-
-static void read_command_line(void)
-{
-	uint8_t *data;
-	ssize_t size = read_whole("/proc/cmdline", sizeof command_line - 1, &data);
-
-	if (size < 0)
-		return;
-	memcpy(command_line, data, (size_t)size + 1);
-	command_line[strcspn(command_line, "\n")] = 0;
-	free(data);
-}
-
-/* The last "key=value" of the command line. */
-static void option(const char *key, const char *otherwise, char *value, size_t size)
-{
-	size_t length = strlen(key);
-
-	snprintf(value, size, "%s", otherwise);
-	for (const char *at = command_line; *at;) {
-		size_t n = strcspn(at, " ");
-		if (n > length && !strncmp(at, key, length) && at[length] == '=')
-			snprintf(value, size, "%.*s", (int)(n - length - 1), at + length + 1);
-		at += n;
-		at += strspn(at, " ");
-	}
-}
-
 static void hello(const char *stage)
 {
 	struct utsname u;
@@ -74,6 +43,14 @@ static bool read_plan(struct plan *plan)
 	return true;
 }
 
+/* What stands in out/: up to 6.18 there is nothing before the handover is finalised */
+static void source_out(struct plan *plan)
+{
+	source_regions(plan);
+	if (plan->blobs)
+		blobs_of("out", "out");
+}
+
 static void source(struct plan *plan)
 {
 	int error = 0, device;
@@ -83,15 +60,13 @@ static void source(struct plan *plan)
 	source_sessions(plan, device, error);
 	if (plan->finalise == FINALISE_BEFORE_LOAD)
 		do_finalise("before-load");
-	source_regions(plan);
-	if (plan->blobs && plan->finalise != FINALISE_AFTER_LOAD)
-		blobs_of("out", "out");
+	if (plan->finalise != FINALISE_AFTER_LOAD)
+		source_out(plan);
 	if (!plan->has_load || do_load(plan))
 		return;
 	if (plan->finalise == FINALISE_AFTER_LOAD) {
 		do_finalise("after-load");
-		if (plan->blobs)
-			blobs_of("out", "out");
+		source_out(plan);
 	}
 	do_jump(plan);
 }

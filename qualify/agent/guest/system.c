@@ -17,6 +17,37 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define COMMAND_LINE_MAX 65536
+
+char command_line[COMMAND_LINE_MAX];
+
+void read_command_line(void)
+{
+	uint8_t *data;
+	ssize_t size = read_whole("/proc/cmdline", sizeof command_line - 1, &data);
+
+	if (size < 0)
+		return;
+	memcpy(command_line, data, (size_t)size + 1);
+	command_line[strcspn(command_line, "\n")] = 0;
+	free(data);
+}
+
+/* The last "key=value" of the command line. */
+void option(const char *key, const char *otherwise, char *value, size_t size)
+{
+	size_t length = strlen(key);
+
+	snprintf(value, size, "%s", otherwise);
+	for (const char *at = command_line; *at;) {
+		size_t n = strcspn(at, " ");
+		if (n > length && !strncmp(at, key, length) && at[length] == '=')
+			snprintf(value, size, "%.*s", (int)(n - length - 1), at + length + 1);
+		at += n;
+		at += strspn(at, " ");
+	}
+}
+
 #define KHO "/sys/kernel/debug/kho/"
 
 static sigjmp_buf back;
