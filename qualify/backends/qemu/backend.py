@@ -44,7 +44,7 @@ class QemuBackend:
     def __init__(self) -> None:
         self._registry: Registry | None = None
         self._unusable: str | None = None
-        self._controls: dict[tuple[str, str, int], Ending] = {}
+        self._controls: dict[tuple[str, str, str, int], Ending] = {}
 
     def inputs(self, cell: CellInput) -> tuple[str, ...]:
         """The images, and what is appended to their command lines."""
@@ -97,7 +97,7 @@ class QemuBackend:
         _check_kernels(first, answers, target_log, source, target)
         death = ""
         if is_suspect(done.ending):
-            death = blame(done.ending, self._control(first, asked, target, workdir), target.label)
+            death = blame(done.ending, self._control(first, asked, source, target, workdir), target.label)
         return observe(cells, asked, Seen(answers, source_log, target_log, death, _timings(done)))
 
     def _tools(self) -> str:
@@ -133,17 +133,26 @@ class QemuBackend:
             )
         return kernel
 
-    def _control(self, cell: CellInput, asked: Asked, target: KernelFolder, workdir: Path) -> Ending:
-        """The target by itself, with the same command line and agent: does it boot without a handover?"""
-        key = (target.digest, asked.target_append, asked.memory)
+    def _control(
+        self, cell: CellInput, asked: Asked, source: KernelFolder, target: KernelFolder, workdir: Path
+    ) -> Ending:
+        """Does the target boot without a handover? By itself, with the same command line and agent.
+
+        A crash kernel boots otherwise than a cold one: it is started by the source's panic, with KHO switched off.
+        """
+        key = (source.digest if asked.crash else "", target.digest, asked.target_append, asked.memory)
         if key not in self._controls:
             folder = workdir / "control"
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             with _scratch_folder(workdir) as scratch:
-                initrd = control_initrd(asked, scratch / "initrd")
-                append = f"{asked.target_append} qualify.stage=control"
-                machine = Machine(target.image, initrd, append, asked.memory)
-                self._controls[key] = boot(machine, cell.schema.messages, folder).ending
+                if asked.crash:
+                    kernel, initrd = source.image, source_initrd(asked, target.image, scratch)
+                    append = f"{asked.source_append} kho=off"
+                else:
+                    kernel, initrd = target.image, control_initrd(asked, scratch / "initrd")
+                    append = f"{asked.target_append} qualify.stage=control"
+                machine = Machine(kernel, initrd, append, asked.memory)
+                self._controls[key] = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
         return self._controls[key]
 
 

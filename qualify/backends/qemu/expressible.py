@@ -66,7 +66,7 @@ def is_usual(cell: CellInput) -> bool:
                 if (thing.target_size, thing.target_align, thing.target_asks) != (None, None, True):
                     return False
             case Session():
-                if thing.count > _MANY_SESSIONS or any(f.hugetlb for f in thing.files):
+                if thing.count > _MANY_SESSIONS:
                     return False
             case _:
                 pass
