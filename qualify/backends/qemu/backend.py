@@ -51,6 +51,9 @@ class QemuBackend:
         pair = [self._kernel(cell.source.label), self._kernel(cell.target.label)]
         return tuple(part for k in pair if k is not None for part in (k.digest, k.append))
 
+    def inexpressible(self, cell: CellInput) -> str:
+        return unfit_scenario(cell)
+
     def unfit(self, cell: CellInput) -> str:
         if why := self._tools():
             return why
