@@ -14,7 +14,7 @@ from pathlib import Path
 from qualify.agent import agent_binary, blobs, ktap
 from qualify.backends.protocol import CellInput, Needs
 from qualify.backends.qemu.answers import Answers
-from qualify.backends.qemu.expressible import is_usual, unfit_scenario
+from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_scenario
 from qualify.backends.qemu.images import control_initrd, source_initrd
 from qualify.backends.qemu.log import KernelLog
 from qualify.backends.qemu.observe import Seen, observe
@@ -66,7 +66,8 @@ class QemuBackend:
         if not is_usual(cell):
             return ""
         scenario = cell.scenario
-        return json.dumps([scenario.source.model_dump(mode="json"), scenario.target.model_dump(mode="json")])
+        actions = [scenario.source.model_dump(mode="json"), scenario.target.model_dump(mode="json")]
+        return json.dumps([*actions, asks_otherwise(cell)])  # a fresh region warns; nobody else shall hear that
 
     def fits(self, cells: Sequence[CellInput], cell: CellInput) -> bool:
         scenarios = [c.scenario for c in (*cells, cell)]
@@ -189,7 +190,7 @@ def _check_kernels(
     without = "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
     if cell.scenario.source.kho and answers.source.system.get("kho") is False:
         raise HarnessError(f"source {source.label} {without}")
-    met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED)
+    met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED, Meaning.KHO_DISABLED_KDUMP)
     if answers.target.system.get("kho") is False and cell.scenario.target.kho and not met:
         raise HarnessError(f"target {target.label} {without}")
 
