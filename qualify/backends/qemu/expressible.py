@@ -56,7 +56,7 @@ def _unfit_objects(cell: CellInput) -> str:
 
 
 def asks_otherwise(cell: CellInput) -> bool:
-    """Whether the target's command line asks for a region that the source has otherwise: it is allocated afresh then."""
+    """Whether the target asks for a region otherwise than the source, or not at all: it is allocated afresh then."""
     regions = [o for o in cell.scenario.objects if isinstance(o, ReserveMem)]
     return any((r.target_size, r.target_align, r.target_asks) != (None, None, True) for r in regions)
 
