@@ -2,7 +2,7 @@
 """Pairs of real kernels as a ratio to a plain script that boots a pair, preserves one memfd and looks for it.
 
 The script is `run.sh` in the folder that `QUALIFY_PROBE` names; it takes the names of two kernels of the folder
-`QUALIFY_KERNELS`. Both are measured in turns, in the same run, on the same two cores and the same pair: the newest kernel
+`QUALIFY_KERNELS`. Both are measured in turns, in the same run, on the same two cores and pair: the newest kernel
 into itself, since a handover that is refused is less work. Without folders, QEMU or compiler there is one row that says
 what is missing.
 """
