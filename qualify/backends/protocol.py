@@ -64,8 +64,11 @@ class Needs:
 class BootingBackend(Backend, Protocol):
     """A backend that boots machines: it cannot do every cell, a boot costs seconds, and several cells may share one."""
 
+    def inexpressible(self, cell: CellInput) -> str:
+        """Why no machine of this kind can ever be asked this ('' when one can). Looks at nothing but the cell."""
+
     def unfit(self, cell: CellInput) -> str:
-        """Why this backend cannot run the cell ('' when it can): such cells are left out of a plan and told."""
+        """Why this backend cannot run the cell here and now ('' when it can): such cells are left out of a plan."""
 
     def boot_key(self, cell: CellInput) -> str:
         """Cells with equal keys can be asked of one boot; '' when the cell wants a boot of its own."""

@@ -25,14 +25,15 @@ from qualify.cli.options import (
 )
 from qualify.cli.output import FITTING, is_stdout, print_json, stdout_file
 from qualify.cli.style import columns
-from qualify.engine import tool_version
-from qualify.matrix import Selection, select
+from qualify.engine import expressible, tool_version
+from qualify.matrix import Matrix, Selection, select
 from qualify.report import ReportData
 from qualify.report.export import as_dict
 from qualify.report.html import render as html
 from qualify.report.junit import render as junit
 from qualify.report.load import load_report
 from qualify.report.terminal import render as terminal
+from qualify.scenario import Scenario
 from qualify.schema import Schema
 from qualify.store import open_store
 
@@ -127,8 +128,14 @@ def _terminal(
         write_file(text + "\n", output, location)
 
 
+def _selection(matrix: Matrix, schema: Schema, library: dict[str, Scenario]) -> Selection:
+    return expressible(select(matrix, schema, library), schema, library)
+
+
 def _select(name: str, schema: list[Path] | None, scenarios: list[Path] | None) -> tuple[Selection, Schema]:
-    selection, loaded = with_matrix(name, schema, scenarios, lambda matrix, *known: (select(matrix, *known), known[0]))
+    selection, loaded = with_matrix(
+        name, schema, scenarios, lambda matrix, *known: (_selection(matrix, *known), known[0])
+    )
     if not selection.cells:
         raise NothingSelectedError(selection.why_empty)
     return selection, loaded

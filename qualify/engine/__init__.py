@@ -4,7 +4,7 @@
 from qualify.engine.current import load_current
 from qualify.engine.inputs import tool_version
 from qualify.engine.limits import Limits, available_memory, default_jobs
-from qualify.engine.plan import Group, LeftOut, Outstanding, Plan, group, outstanding, plan
+from qualify.engine.plan import Group, LeftOut, Outstanding, Plan, expressible, group, outstanding, plan
 from qualify.engine.run import DEFAULT_TIMEOUT, Options, Progress, RunSummary, run_matrix
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "RunSummary",
     "available_memory",
     "default_jobs",
+    "expressible",
     "group",
     "load_current",
     "outstanding",

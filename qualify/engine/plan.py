@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from qualify.backends import Backend, BootingBackend, CellInput
 from qualify.backends import backend as installed
 from qualify.engine.inputs import Inputs
-from qualify.errors import MatrixError, Problems, UsageError
+from qualify.errors import HarnessError, MatrixError, Problems, UsageError
 from qualify.matrix import Cell, Matrix, Selection, select
 from qualify.scenario import Scenario
 from qualify.schema import Schema
 from qualify.store import CellKeys, StoredResult
 
-__all__ = ["Group", "LeftOut", "Outstanding", "Plan", "group", "outstanding", "plan"]
+__all__ = ["Group", "LeftOut", "Outstanding", "Plan", "expressible", "group", "outstanding", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,27 @@ def plan(
         selection = replace(selection, left_out=frozenset(left.cell for left in left_out))
     cells = tuple(CellKeys(cell, inputs.digest(cell, chosen)) for cell in selection.cells)
     return Plan(matrix, schema, library, selection, backends, chosen, cells, left_out)
+
+
+def expressible(
+    selection: Selection,
+    schema: Schema,
+    library: Mapping[str, Scenario],
+    registry: Callable[[str], Backend] = installed,
+) -> Selection:
+    """A selection without the cells that no machine can be asked; what is missing here and now only stays in it."""
+    backends = {}
+    for name in selection.matrix.backends:
+        with suppress(UsageError, HarnessError):  # one that is not installed here may have run elsewhere
+            backends[name] = registry(name)
+    booting = _booting(backends)
+    seed = selection.matrix.seed
+    never = [
+        c
+        for c in (selection.cells if booting else ())
+        if c.backend in booting and booting[c.backend].inexpressible(_input(schema, library, c, seed))
+    ]
+    return replace(selection, left_out=frozenset(never)) if never else selection
 
 
 def outstanding(planned: Plan, latest: Mapping[object, StoredResult], reusable: Mapping[str, int]) -> Outstanding:

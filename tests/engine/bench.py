@@ -41,6 +41,9 @@ class Bench:
     evidence: Evidence = Evidence.VM
     shareable: bool = False
 
+    def inexpressible(self, cell: CellInput) -> str:
+        return self.unfit(cell)
+
     def unfit(self, cell: CellInput) -> str:
         return self.misfits.get(cell.scenario.id, "")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from qualify.agent import agent_binary, blobs, ktap
 from qualify.backends.protocol import CellInput, Needs
 from qualify.backends.qemu.answers import Answers
-from qualify.backends.qemu.expressible import is_usual, unfit_scenario
+from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_scenario
 from qualify.backends.qemu.images import control_initrd, source_initrd
 from qualify.backends.qemu.log import KernelLog
 from qualify.backends.qemu.observe import Seen, observe
@@ -44,12 +44,15 @@ class QemuBackend:
     def __init__(self) -> None:
         self._registry: Registry | None = None
         self._unusable: str | None = None
-        self._controls: dict[tuple[str, str, int], Ending] = {}
+        self._controls: dict[tuple[str, str, str, int], Ending] = {}
 
     def inputs(self, cell: CellInput) -> tuple[str, ...]:
         """The images, and what is appended to their command lines."""
         pair = [self._kernel(cell.source.label), self._kernel(cell.target.label)]
         return tuple(part for k in pair if k is not None for part in (k.digest, k.append))
+
+    def inexpressible(self, cell: CellInput) -> str:
+        return unfit_scenario(cell)
 
     def unfit(self, cell: CellInput) -> str:
         if why := self._tools():
@@ -63,7 +66,8 @@ class QemuBackend:
         if not is_usual(cell):
             return ""
         scenario = cell.scenario
-        return json.dumps([scenario.source.model_dump(mode="json"), scenario.target.model_dump(mode="json")])
+        actions = [scenario.source.model_dump(mode="json"), scenario.target.model_dump(mode="json")]
+        return json.dumps([*actions, asks_otherwise(cell)])  # a fresh region warns; nobody else shall hear that
 
     def fits(self, cells: Sequence[CellInput], cell: CellInput) -> bool:
         scenarios = [c.scenario for c in (*cells, cell)]
@@ -97,7 +101,7 @@ class QemuBackend:
         _check_kernels(first, answers, target_log, source, target)
         death = ""
         if is_suspect(done.ending):
-            death = blame(done.ending, self._control(first, asked, target, workdir), target.label)
+            death = blame(done.ending, self._control(first, asked, source, target, workdir), target.label)
         return observe(cells, asked, Seen(answers, source_log, target_log, death, _timings(done)))
 
     def _tools(self) -> str:
@@ -133,17 +137,26 @@ class QemuBackend:
             )
         return kernel
 
-    def _control(self, cell: CellInput, asked: Asked, target: KernelFolder, workdir: Path) -> Ending:
-        """The target by itself, with the same command line and agent: does it boot without a handover?"""
-        key = (target.digest, asked.target_append, asked.memory)
+    def _control(
+        self, cell: CellInput, asked: Asked, source: KernelFolder, target: KernelFolder, workdir: Path
+    ) -> Ending:
+        """Does the target boot without a handover? By itself, with the same command line and agent.
+
+        A crash kernel boots otherwise than a cold one: it is started by the source's panic, with KHO switched off.
+        """
+        key = (source.digest if asked.crash else "", target.digest, asked.target_append, asked.memory)
         if key not in self._controls:
             folder = workdir / "control"
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             with _scratch_folder(workdir) as scratch:
-                initrd = control_initrd(asked, scratch / "initrd")
-                append = f"{asked.target_append} qualify.stage=control"
-                machine = Machine(target.image, initrd, append, asked.memory)
-                self._controls[key] = boot(machine, cell.schema.messages, folder).ending
+                if asked.crash:
+                    kernel, initrd = source.image, source_initrd(asked, target.image, scratch)
+                    append = f"{asked.source_append} kho=off"
+                else:
+                    kernel, initrd = target.image, control_initrd(asked, scratch / "initrd")
+                    append = f"{asked.target_append} qualify.stage=control"
+                machine = Machine(kernel, initrd, append, asked.memory)
+                self._controls[key] = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
         return self._controls[key]
 
 
@@ -177,7 +190,7 @@ def _check_kernels(
     without = "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
     if cell.scenario.source.kho and answers.source.system.get("kho") is False:
         raise HarnessError(f"source {source.label} {without}")
-    met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED)
+    met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED, Meaning.KHO_DISABLED_KDUMP)
     if answers.target.system.get("kho") is False and cell.scenario.target.kho and not met:
         raise HarnessError(f"target {target.label} {without}")
 

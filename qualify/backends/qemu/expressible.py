@@ -6,7 +6,7 @@ from __future__ import annotations
 from qualify.backends.protocol import CellInput
 from qualify.scenario import Flb, Host, KexecMetadata, Placement, ReserveMem, Session, TargetActions
 
-__all__ = ["FLB_NAMES", "unfit_scenario"]
+__all__ = ["FLB_NAMES", "asks_otherwise", "is_usual", "unfit_scenario"]
 
 _ADDRESS_TAGS = {"boundary"}  # scenarios whose point is where something lies
 _LARGEST_RAM = 64 << 30
@@ -55,18 +55,25 @@ def _unfit_objects(cell: CellInput) -> str:
     return "" if regions <= _MOST_REGIONS else f"a command line takes {_MOST_REGIONS} regions"
 
 
+def asks_otherwise(cell: CellInput) -> bool:
+    """Whether the target's command line asks for a region that the source has otherwise: it is allocated afresh then."""
+    regions = [o for o in cell.scenario.objects if isinstance(o, ReserveMem)]
+    return any((r.target_size, r.target_align, r.target_asks) != (None, None, True) for r in regions)
+
+
 def is_usual(cell: CellInput) -> bool:
-    """Whether others can share its boot: nothing in it changes the machine or asks the target for something else."""
+    """Whether others can share its boot: nothing in it changes the machine or needs much of it."""
     scenario = cell.scenario
     if scenario.target.kind != "normal" or scenario.target.initrd != _DEFAULT.initrd or scenario.host != Host():
         return False
     for thing in scenario.objects:
         match thing:
             case ReserveMem():
-                if (thing.target_size, thing.target_align, thing.target_asks) != (None, None, True):
+                # a region that the target does not find as it wants it is allocated afresh, where there is room
+                if thing.target_asks and thing.wanted_size > _SMALL_REGION:
                     return False
             case Session():
-                if thing.count > _MANY_SESSIONS or any(f.hugetlb for f in thing.files):
+                if thing.count > _MANY_SESSIONS:
                     return False
             case _:
                 pass
@@ -74,4 +81,5 @@ def is_usual(cell: CellInput) -> bool:
 
 
 _MANY_SESSIONS = 60
+_SMALL_REGION = 8 << 20
 _SMALL = 16 << 20

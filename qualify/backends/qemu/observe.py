@@ -39,10 +39,10 @@ class Seen:
 
 def observe(cells: Sequence[CellInput], asked: Asked, seen: Seen) -> tuple[MachineObservation, ...]:
     """One observation per cell, in their order."""
-    return tuple(_cell(number, cell, asked, seen) for number, cell in enumerate(cells))
+    return tuple(_cell(number, cell, cells, asked, seen) for number, cell in enumerate(cells))
 
 
-def _cell(number: int, cell: CellInput, asked: Asked, seen: Seen) -> MachineObservation:
+def _cell(number: int, cell: CellInput, cells: Sequence[CellInput], asked: Asked, seen: Seen) -> MachineObservation:
     objects: list[ObjectObservation] = []
     for thing in cell.scenario.objects:
         match thing:
@@ -59,7 +59,9 @@ def _cell(number: int, cell: CellInput, asked: Asked, seen: Seen) -> MachineObse
         objects.extend(found)
     if seen.death:
         objects = [_dead(o) for o in objects]
-    warned = {Consequence.WARNED} if seen.target_log.of(Meaning.WARNING, Meaning.METADATA_REFUSED) else set()
+    # of several cells nobody knows which one the kernel warns about
+    warns = len(cells) == 1 and seen.target_log.of(Meaning.WARNING, Meaning.METADATA_REFUSED)
+    warned = {Consequence.WARNED} if warns else set()
     return MachineObservation(
         tuple(objects),
         panic=seen.death,

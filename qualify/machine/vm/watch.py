@@ -21,8 +21,8 @@ _LAST_STAGE = {"target", "control", "probe"}
 class Patience:
     """Seconds to wait: for a kernel until its agent speaks, for the next record of an agent, after a panic."""
 
-    boot: float = 30.0
-    record: float = 30.0
+    boot: float = 20.0
+    record: float = 20.0
     panic: float = 3.0
 
     def times(self, factor: float) -> Patience:
