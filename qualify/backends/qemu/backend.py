@@ -103,7 +103,7 @@ class QemuBackend:
         return observe(cells, asked, Seen(answers, source_log, target_log, death, _timings(done)))
 
     def _tools(self) -> str:
-        """Why no cell can be run on this machine, ''. Asked once, before workers are forked: what is found is cached."""
+        """Why no cell can be run on this machine, ''. Asked once, before workers are forked: answers are cached."""
         if self._unusable is None:
             self._unusable = ""
             try:
