@@ -14,13 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["run"]
+__all__ = ["CORES", "on_two_cores", "run"]
 
 CORES = 2
 AIM = 15.0  # seconds for the matrix with its report
 
 
-def _on_two_cores() -> None:
+def on_two_cores() -> None:
+    """For `preexec_fn`: the process and its children stay on two of the cores there are."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
 
@@ -31,7 +32,7 @@ def _one(*extra: str) -> dict[str, float]:
         arguments += [text.replace("FOLDER", folder) for text in extra]
         command = [sys.executable, "-m", "qualify", *arguments]
         begin = time.perf_counter()
-        out = subprocess.run(command, check=False, capture_output=True, text=True, preexec_fn=_on_two_cores)
+        out = subprocess.run(command, check=False, capture_output=True, text=True, preexec_fn=on_two_cores)
         seconds = time.perf_counter() - begin
         if out.returncode not in (0, 1):
             raise SystemExit(f"{' '.join(command)}: exit {out.returncode}\n{out.stderr}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every benchmark, or those named: cells, roundtrip, decisions, mutations.
+"""Every benchmark, or those named: cells, roundtrip, decisions, mutations, real.
 
 Prints tables, with an aim and whether it was met where there is one, and what was missed at the end. Asserts nothing.
 """
@@ -12,7 +12,7 @@ import sys
 
 from tabulate import tabulate
 
-NAMES = ("cells", "roundtrip", "decisions", "mutations")
+NAMES = ("cells", "roundtrip", "decisions", "mutations", "real")
 
 
 def main(arguments: list[str]) -> int:

@@ -22,7 +22,7 @@ from qualify.backends.qemu.outcome import blame, check_harness, check_release, i
 from qualify.backends.qemu.projection import Asked, project
 from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
-from qualify.machine.vm import Boot, Ending, Machine, boot, find_qemu
+from qualify.machine.vm import Boot, Ending, Machine, accelerator, boot, find_qemu, qemu_version
 from qualify.model import Evidence, MachineObservation
 from qualify.scenario import ReserveMem, Session
 from qualify.schema import Meaning
@@ -55,12 +55,10 @@ class QemuBackend:
         return unfit_scenario(cell)
 
     def unfit(self, cell: CellInput) -> str:
-        if why := self._tools():
-            return why
         for release in (cell.source, cell.target):
             if self._kernel(release.label) is None:
                 return f"there is no kernel for release {release.label}; see: qualify kernel list"
-        return unfit_scenario(cell)
+        return self._tools() or unfit_scenario(cell)
 
     def boot_key(self, cell: CellInput) -> str:
         if not is_usual(cell):
@@ -105,13 +103,15 @@ class QemuBackend:
         return observe(cells, asked, Seen(answers, source_log, target_log, death, _timings(done)))
 
     def _tools(self) -> str:
-        """Why no cell can be run on this machine, ''. Asked once."""
+        """Why no cell can be run on this machine, ''. Asked once, before workers are forked: answers are cached."""
         if self._unusable is None:
             self._unusable = ""
             try:
                 if find_spec("qemu.qmp") is None:
                     raise HarnessError("the package qemu.qmp is not installed: pip install 'qualify[qemu]'")
-                find_qemu()
+                program = find_qemu()
+                accelerator(program)
+                qemu_version(program)
                 agent_binary()
             except (HarnessError, ModuleNotFoundError) as error:
                 self._unusable = str(error)
