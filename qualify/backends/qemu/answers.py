@@ -31,6 +31,16 @@ class Side:
     regions: Mapping[int, _Fields] = field(default_factory=dict)
     blobs: frozenset[str] = frozenset()
     load: _Fields | None = None
+    jump_failed: _Fields | None = None
+
+    @property
+    def stayed(self) -> tuple[str, str] | None:
+        """(errno, what) when the source refused to load the target or to start it."""
+        if self.load is not None and (errno := errno_of(self.load)):
+            return errno, "the target could not be loaded"
+        if self.jump_failed is not None:
+            return errno_of(self.jump_failed), "the source refused the jump"
+        return None
 
     @property
     def handed(self) -> frozenset[str]:
@@ -49,15 +59,13 @@ class Answers:
 
     source: Side
     target: Side
-    jumped: bool
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Answers:
         """Split at the jump. The second `hello` begins the target's."""
         hellos = [n for n, r in enumerate(records) if r.kind == "hello"]
         split = hellos[1] if len(hellos) > 1 else len(records)
-        before, after = records[:split], records[split:]
-        return cls(_side(before), _side(after), any(r.kind == "jump" for r in before))
+        return cls(_side(records[:split]), _side(records[split:]))
 
 
 _SESSION = {"create-session", "retrieve-session"}
@@ -66,7 +74,7 @@ _REGION = {"source-region", "target-region"}
 
 
 def _side(records: Iterable[Record]) -> Side:
-    hello, load, system = None, None, {}
+    hello, load, jump_failed, system = None, None, None, {}
     opens: list[_Fields] = []
     sessions: dict[int, _Fields] = {}
     files: dict[tuple[int, int], _Fields] = {}
@@ -83,8 +91,11 @@ def _side(records: Iterable[Record]) -> Side:
                 opens.append(fields)
             case "load":
                 load = fields
+            case "jump-failed":
+                jump_failed = fields
             case "blob":
-                blobs.add(str(fields["name"]))
+                if not fields.get("errno"):
+                    blobs.add(str(fields["name"]))
             case kind if kind in _SESSION:
                 sessions[int(fields["id"])] = fields
             case kind if kind in _FILE:
@@ -93,4 +104,4 @@ def _side(records: Iterable[Record]) -> Side:
                 regions[int(fields["id"])] = fields
             case _:
                 pass
-    return Side(hello, system, tuple(opens), sessions, files, regions, frozenset(blobs), load)
+    return Side(hello, system, tuple(opens), sessions, files, regions, frozenset(blobs), load, jump_failed)

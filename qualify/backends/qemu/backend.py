@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from qualify.backends.qemu.outcome import blame, check_harness, check_release, i
 from qualify.backends.qemu.projection import Asked, project
 from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
-from qualify.machine.vm import Boot, Ending, Machine, accelerator, boot, find_qemu, qemu_version
+from qualify.machine.vm import Boot, End, Ending, Machine, accelerator, boot, find_qemu, qemu_version
 from qualify.model import Evidence, MachineObservation
 from qualify.scenario import ReserveMem, Session
 from qualify.schema import Meaning
@@ -32,6 +33,7 @@ __all__ = ["QemuBackend"]
 _MOST_REGIONS, _MOST_SESSIONS, _MOST_BYTES = 8, 200, 64 << 20  # of one shared boot
 _OWN = 320 << 20  # bytes of host memory that QEMU and a small guest take
 _STRUCT_PAGE = 64
+_BLOB = re.compile(r"(?:in|out)/(?:fdt|sub_fdts/(?!\.)[\w.+~-]{1,200})", re.ASCII)  # a KHO subtree is named by its user
 
 
 class QemuBackend:
@@ -96,7 +98,7 @@ class QemuBackend:
         check_harness(done, source.label, target.label)
         answers = Answers.of(done.records)
         source_log, target_log = (KernelLog.of_boot(done.lines, n, first.schema.messages) for n in (0, 1))
-        _check_kernels(first, answers, target_log, source, target)
+        _check_kernels(first, answers, (source_log, target_log), source, target)
         death = ""
         if is_suspect(done.ending):
             death = blame(done.ending, self._control(first, asked, source, target, workdir), target.label)
@@ -107,13 +109,13 @@ class QemuBackend:
         if self._unusable is None:
             self._unusable = ""
             try:
-                if find_spec("qemu.qmp") is None:
+                if find_spec("qemu") is None or find_spec("qemu.qmp") is None:
                     raise HarnessError("the package qemu.qmp is not installed: pip install 'qualify[qemu]'")
                 program = find_qemu()
                 accelerator(program)
                 qemu_version(program)
                 agent_binary()
-            except (HarnessError, ModuleNotFoundError) as error:
+            except HarnessError as error:
                 self._unusable = str(error)
         return self._unusable
 
@@ -156,7 +158,10 @@ class QemuBackend:
                     kernel, initrd = target.image, control_initrd(asked, scratch / "initrd")
                     append = f"{asked.target_append} qualify.stage=control"
                 machine = Machine(kernel, initrd, append, asked.memory)
-                self._controls[key] = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
+                ending = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
+            if ending.end is not End.FINISHED:  # perhaps our doing: no verdict comes of it, and it is tried again
+                return ending
+            self._controls[key] = ending
         return self._controls[key]
 
 
@@ -175,22 +180,33 @@ def _keep(done: Boot, workdir: Path) -> None:
     (workdir / "results.ktap").write_text(ktap(done.records))
     split = next((n for n, r in enumerate(done.records) if r.kind == "jump"), len(done.records))
     for side, records in (("source", done.records[:split]), ("target", done.records[split:])):
-        for name, data in blobs(records).items():
+        found = blobs(records)
+        missing = dict(found.missing)
+        for name, data in found.items():
+            if not _BLOB.fullmatch(name):  # names come out of a guest
+                missing[name] = "is no name of a file in there"
+                continue
             path = workdir / side / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+        if missing:
+            (workdir / f"{side}-not-read.json").write_text(json.dumps(missing, indent=1, sort_keys=True) + "\n")
+
+
+_KHO_SPOKE = (Meaning.KHO_FOUND, Meaning.KHO_REFUSED, Meaning.KHO_DISABLED_KDUMP, Meaning.KHO_NO_SCRATCH)
 
 
 def _check_kernels(
-    cell: CellInput, answers: Answers, target_log: KernelLog, source: KernelFolder, target: KernelFolder
+    cell: CellInput, answers: Answers, logs: tuple[KernelLog, KernelLog], source: KernelFolder, target: KernelFolder
 ) -> None:
     for side, release, kernel in ((answers.source, cell.source, source), (answers.target, cell.target, target)):
         if side.hello is not None:
             check_release(str(side.hello.get("release", "")), release.version, kernel.label, str(kernel.folder))
     without = "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
     if cell.scenario.source.kho and answers.source.system.get("kho") is False:
-        raise HarnessError(f"source {source.label} {without}")
-    met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED, Meaning.KHO_DISABLED_KDUMP)
+        said = logs[0].of(Meaning.KHO_NO_SCRATCH)
+        raise HarnessError(f"source {source.label} {f'has no room for scratch: {said[0].text}' if said else without}")
+    met = logs[1].of(*_KHO_SPOKE)
     if answers.target.system.get("kho") is False and cell.scenario.target.kho and not met:
         raise HarnessError(f"target {target.label} {without}")
 

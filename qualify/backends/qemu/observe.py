@@ -8,7 +8,7 @@ RETRIEVE_SESSION, a region that is not revived, a test module without its subtre
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qualify.backends.protocol import CellInput
 from qualify.backends.qemu.answers import Answers
@@ -24,6 +24,7 @@ from qualify.schema import Meaning
 __all__ = ["Seen", "observe"]
 
 _KEPT_LINES = 60
+_ALARMING = (Meaning.WARNING, Meaning.OOPS, Meaning.METADATA_REFUSED)
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ def _cell(number: int, cell: CellInput, cells: Sequence[CellInput], asked: Asked
     if seen.death:
         objects = [_dead(o) for o in objects]
     # of several cells nobody knows which one the kernel warns about
-    warns = len(cells) == 1 and seen.target_log.of(Meaning.WARNING, Meaning.METADATA_REFUSED)
-    warned = {Consequence.WARNED} if warns else set()
+    warned = {Consequence.WARNED} if len(cells) == 1 and seen.target_log.of(*_ALARMING) else set()
     return MachineObservation(
         tuple(objects),
         panic=seen.death,
@@ -74,26 +74,21 @@ def _cell(number: int, cell: CellInput, cells: Sequence[CellInput], asked: Asked
 def _dead(seen: ObjectObservation) -> ObjectObservation:
     if seen.reply is Reply.NOT_OFFERED:
         return seen
-    return replace(seen, interface=Interface.BOOT, reply=Reply.CRASHED, errno="", properties=())
-
-
-def _refused_load(seen: Seen) -> str:
-    """The errno with which the source refused to load the target, ''."""
-    load = seen.answers.source.load
-    return str(load.get("errno", "")) if load is not None else ""
+    return ObjectObservation(seen.object_id, seen.component, Interface.BOOT, Reply.CRASHED)
 
 
 def _region(number: int, cell: CellInput, region: ReserveMem, asked: Asked, seen: Seen) -> ObjectObservation:
     place = next(i for i, r in enumerate(asked.regions) if (r.cell, r.region) == (number, region))
     name, object_id = asked.regions[place].name, region.object_id
     source, target = seen.answers.source.regions.get(place, {}), seen.answers.target.regions.get(place, {})
-    if errno := _refused_load(seen):
-        return not_offered(object_id, "reserve-mem", errno, "the target could not be loaded")
+    if stayed := seen.answers.source.stayed:
+        return not_offered(object_id, "reserve-mem", *stayed)
     if not source.get("found"):
         return not_offered(object_id, "reserve-mem", "", "the source hands over no region of that name")
     log = seen.target_log
     if not log.named(Meaning.REGION_REVIVED, name):
-        reply = Reply.REFUSED if log.of(Meaning.REGION_NOT_ALLOCATED) else Reply.AS_COLD
+        nothing = log.of(Meaning.REGION_NOT_ALLOCATED) and not target.get("out")  # it may be another's
+        reply = Reply.REFUSED if nothing else Reply.AS_COLD
         errno = "ENOMEM" if reply is Reply.REFUSED else ""
         return ObjectObservation(object_id, "reserve-mem", Interface.RESERVE_MEM, reply, errno, notes=log.about(name))
     component, form = cell.schema.components["reserve-mem"], cell.schema.written(cell.source, "reserve-mem")
@@ -116,8 +111,8 @@ def _region(number: int, cell: CellInput, region: ReserveMem, asked: Asked, seen
 
 def _metadata(cell: CellInput, seen: Seen) -> ObjectObservation:
     object_id, source = "kexec-metadata", seen.answers.source
-    if errno := _refused_load(seen):
-        return not_offered(object_id, object_id, errno, "the target could not be loaded")
+    if stayed := seen.answers.source.stayed:
+        return not_offered(object_id, object_id, *stayed)
     if object_id not in source.handed:
         return not_offered(object_id, object_id, "", "the source hands over no such subtree")
     read = seen.target_log.of(Meaning.METADATA_READ)
@@ -135,8 +130,8 @@ def _metadata(cell: CellInput, seen: Seen) -> ObjectObservation:
 def _kho_test(cell: CellInput, test: KhoTest, seen: Seen) -> ObjectObservation:
     """Up to 6.18 a restore that fails says nothing: a subtree that came in and no success line is a refusal."""
     name = cell.schema.components["kho-test"].kernel_name
-    if errno := _refused_load(seen):
-        return not_offered(test.object_id, "kho-test", errno, "the target could not be loaded")
+    if stayed := seen.answers.source.stayed:
+        return not_offered(test.object_id, "kho-test", *stayed)
     if name not in seen.answers.source.handed:
         return not_offered(test.object_id, "kho-test", "", "the source hands over no such subtree")
     component, form = cell.schema.components["kho-test"], cell.schema.written(cell.source, "kho-test")
@@ -153,8 +148,8 @@ def _kho_test(cell: CellInput, test: KhoTest, seen: Seen) -> ObjectObservation:
 
 def _flb(cell: CellInput, flb: Flb, seen: Seen) -> ObjectObservation:
     """The test module's own data; it compares them itself. Nobody else can ask for an FLB."""
-    if errno := _refused_load(seen):
-        return not_offered(flb.object_id, "luo-flb", errno, "the target could not be loaded")
+    if stayed := seen.answers.source.stayed:
+        return not_offered(flb.object_id, "luo-flb", *stayed)
     if not seen.source_log.named(Meaning.FLB_PRESERVED, flb.name):
         return not_offered(flb.object_id, "luo-flb", "", "the source's test module did not preserve it")
     log = seen.target_log

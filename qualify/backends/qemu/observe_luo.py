@@ -54,9 +54,9 @@ class _Observer:
         return [make(*each) for each in ids]
 
     def _nothing_offered(self) -> tuple[str, str] | None:
-        """(errno, why) when the source handed over none of the sessions."""
-        if errno := errno_of(self.source.load) if self.source.load is not None else "":
-            return errno, "the target could not be loaded"
+        """(errno, why) when the source did not take all of the sessions: who cannot have all of a run gives it up."""
+        if stayed := self.source.stayed:
+            return stayed
         if not self.source.opens:
             return "", "the source has no /dev/liveupdate"
         if errno := errno_of(self.source.opens[0]):
@@ -119,12 +119,14 @@ class _Observer:
         """(place of the session, token) of each file that the source took; none when it refused one of a run."""
         keys = [(p, t) for p in self.places for t in range(file.token, file.token + file.count)]
         answers = [self.source.files.get(k) for k in keys]
-        return keys if all(a is not None and not errno_of(a) and not a.get("made") for a in answers) else []
+        return [] if any(errno_of(a) for a in answers) else keys
 
     def _not_preserved(self, file: Memfd) -> ObjectObservation:
         keys = [(p, t) for p in self.places for t in range(file.token, file.token + file.count)]
-        errors = [errno_of(self.source.files.get(k)) for k in keys]
-        return not_offered(self.session.file_id(file), "memfd", next((e for e in errors if e), ""), "PRESERVE_FD")
+        bad = [a for k in keys if errno_of(a := self.source.files.get(k))]
+        said = next((a for a in bad if a is not None), {})
+        asked = f"it could not be made: {said.get('step', '')}" if said.get("made") else "PRESERVE_FD"
+        return not_offered(self.session.file_id(file), "memfd", errno_of(said if said else None), asked)
 
     def _file(self, file: Memfd) -> ObjectObservation:
         offered = self._offered(file)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+
+from qualify.agent import Record
 from qualify.errors import CellTimeoutError, HarnessError
 from qualify.machine.vm import Boot, End, Ending
 
@@ -24,8 +27,10 @@ def check_harness(boot: Boot, source: str, target: str) -> None:
     """Raise HarnessError or CellTimeoutError when this boot says nothing about a handover."""
     ending = boot.ending
     where = f"target {target}" if ending.phase.after_jump else f"source {source}"
-    if boot.damage and ending.end is not End.QEMU_DIED:
-        raise HarnessError(f"{len(boot.damage)} records of the agent were damaged on their way: {boot.damage[0]}")
+    # what died after the jump may leave half a record; everything before it is whole
+    damage = boot.damage[:-1] if boot.cut and is_suspect(ending) else boot.damage
+    if damage and ending.end is not End.QEMU_DIED:
+        raise HarnessError(f"{len(damage)} records of the agent were damaged on their way: {damage[0]}")
     match ending.end:
         case End.QEMU_DIED:
             raise HarnessError(ending.detail)
@@ -43,15 +48,21 @@ def check_harness(boot: Boot, source: str, target: str) -> None:
             )
         case End.PANIC | End.RESET if not ending.phase.after_jump:
             raise HarnessError(f"{where} died before the jump ({ending.phase}): {ending.detail}")
+        case End.STAYED if not any(_is_refusal(r) for r in boot.records):
+            raise HarnessError(f"{where}: the agent ended without a jump and without a word why")
         case _:
             pass
     if boot.records and not any(line.seconds is not None for line in boot.lines):
         raise HarnessError(f"source {source}: {_SILENT}")
 
 
+def _is_refusal(record: Record) -> bool:
+    return record.kind == "jump-failed" or (record.kind == "load" and bool(record.fields.get("errno")))
+
+
 def check_release(called: str, version: str, label: str, folder: str) -> None:
     """Raise HarnessError when a kernel is not the release that it stands for."""
-    if called == version or (called.startswith(version) and not called[len(version)].isalnum()):
+    if re.match(rf"{re.escape(version)}(?![0-9A-Za-z]|\.[0-9])", called):  # 7.1.13-ours, and not 7.1.130 or 7.1.13.1
         return
     raise HarnessError(
         f"the kernel in {folder} calls itself {called}, and stands for release {label} (version {version}); "

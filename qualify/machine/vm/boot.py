@@ -32,19 +32,24 @@ CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE = "serial.log", "records.log", "machine.j
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20  # what anybody may ask for
 _GRACE = 2.0  # seconds for what is still on its way once QEMU has ended
+_ROUNDS = 2 * _PIPE_BYTES // _CHUNK + 8  # of the event loop, to read two full pipes
 
 _Item = tuple[str, Any]
 
 
 @dataclass(frozen=True)
 class Boot:
-    """What came of one machine. `times`: seconds from its start to `boot`, `jump`, `target boot` and `end`."""
+    """What came of one machine. `times`: seconds from its start to `boot`, `jump`, `target boot` and `end`.
+
+    `cut`: the last of `damage` is a record that the machine did not live to finish.
+    """
 
     ending: Ending
     records: tuple[Record, ...]
     damage: tuple[str, ...]
     lines: tuple[Line, ...]
     times: dict[str, float]
+    cut: bool = False
 
 
 def boot(
@@ -70,7 +75,11 @@ def boot(
         about = {"qemu": qemu_version(program), "accelerator": accel.name, "why": accel.why, "command": argv}
         (workdir / MACHINE_FILE).write_text(json.dumps(about, indent=1) + "\n")
         errors = stack.enter_context((workdir / "qemu.log").open("wb+"))
-        process = spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(console, port, control))
+        fds = (console, port, control)
+        try:
+            process = spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=fds)
+        except OSError as error:
+            raise HarnessError(f"{program} does not start: {error}") from error
         stack.callback(end, process, 0)  # nothing in it is worth a farewell
         theirs.close()
         for pipe in pipes:
@@ -81,7 +90,8 @@ def boot(
     if (workdir / "qemu.log").stat().st_size == 0:
         (workdir / "qemu.log").unlink()
     assert watch.ending is not None
-    return Boot(watch.ending, tuple(watch.records), tuple(watch.damage), tuple(watch.lines), watch.times)
+    said = tuple(watch.records), tuple(watch.damage), tuple(watch.lines)
+    return Boot(watch.ending, *said, watch.times, watch.cut)
 
 
 @dataclass
@@ -138,40 +148,53 @@ async def _watch(
     ]
     try:
         while watch.ending is None:
-            left = watch.deadline - (loop.time() - started)
-            try:
-                what, value = await asyncio.wait_for(items.get(), max(left, 0.001))
-            except TimeoutError:
-                watch.expired()
-                continue
+            came = await _some(items, watch.deadline - (loop.time() - started))
             now = loop.time() - started
-            match what:
-                case "console":
-                    watch.console(value, now)
-                case "port":
-                    watch.port(value, now)
-                case "error":
-                    raise value
-                case _:  # a reset or the end of the process: only once all it has said has been read
-                    await _drain(tasks[:2], items, watch, now)
-                    if what == "reset":
-                        watch.reset()
-                    else:
-                        watch.died(_said(workdir, value))
+            gone = _feed(came, watch, now)
+            if gone:  # a reset or the end of the process: only once all it has said has been read
+                await asyncio.wait(tasks[:3], timeout=_GRACE)
+                gone += _feed(_rest(items), watch, now)
+                broken = [value for what, value in gone if what == "exit"]
+                if broken:
+                    watch.died(broken[0] + _said(workdir))
+                else:
+                    watch.reset()
+            elif watch.deadline <= now:
+                watch.expired()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(readers: Sequence[asyncio.Task[None]], items: asyncio.Queue[_Item], watch: Watch, now: float) -> None:
-    await asyncio.wait(readers, timeout=_GRACE)
-    while not items.empty():
-        what, value = items.get_nowait()
-        if what == "console":
-            watch.console(value, now)
-        elif what == "port":
-            watch.port(value, now)
+async def _some(items: asyncio.Queue[_Item], seconds: float) -> list[_Item]:
+    """What has come, after at most so long."""
+    try:
+        return [await asyncio.wait_for(items.get(), max(seconds, 0.001)), *_rest(items)]
+    except TimeoutError:  # perhaps of ours, for want of a processor: it may have spoken meanwhile
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
+        return _rest(items)
+
+
+def _rest(items: asyncio.Queue[_Item]) -> list[_Item]:
+    return [items.get_nowait() for _ in range(items.qsize())]
+
+
+def _feed(came: Sequence[_Item], watch: Watch, now: float) -> list[_Item]:
+    """Give the watch what was said; the rest is how the machine ended. Raises what went wrong on our side."""
+    gone: list[_Item] = []
+    for what, value in came:
+        match what:
+            case "console":
+                watch.console(value, now)
+            case "port":
+                watch.port(value, now)
+            case "error":
+                raise value
+            case _:
+                gone.append((what, value))
+    return gone
 
 
 async def _read(source: int, file: Any, what: str, items: asyncio.Queue[_Item]) -> None:
@@ -203,8 +226,11 @@ async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:
         try:
             with qmp.listener(("SHUTDOWN", "GUEST_PANICKED")) as listener:
                 async for event in listener:
-                    if event["event"] == "SHUTDOWN" and event["data"].get("guest"):
-                        items.put_nowait(("reset", event["data"]))
+                    data = event["data"]
+                    if event["event"] == "SHUTDOWN" and data.get("guest"):
+                        items.put_nowait(("reset", None))
+                    elif event["event"] == "SHUTDOWN":  # then its exit status is 0 as well
+                        items.put_nowait(("exit", f"QEMU was ended from outside ({data.get('reason', 'unknown')})"))
         finally:
             await qmp.disconnect()
 
@@ -223,13 +249,14 @@ async def _exit(process: subprocess.Popen[bytes], items: asyncio.Queue[_Item]) -
         loop.add_reader(handle, gone.set)
         await gone.wait()
         status = process.wait()
-        items.put_nowait(("reset", None) if status == 0 else ("exit", status))
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        items.put_nowait(("exit", f"QEMU ended with {how}") if status else ("reset", None))
     finally:
         loop.remove_reader(handle)
         os.close(handle)
 
 
-def _said(workdir: Path, status: int) -> str:
+def _said(workdir: Path) -> str:
+    """Its own last words behind a colon, ''."""
     lines = (workdir / "qemu.log").read_text(errors="backslashreplace").strip().splitlines()
-    how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    return f"QEMU ended with {how}" + (f": {lines[-1]}" if lines else "")
+    return f": {lines[-1]}" if lines else ""

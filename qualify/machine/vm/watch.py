@@ -40,6 +40,7 @@ class Watch:
         self._patience = patience
         self._crash = crash
         self._console, self._port = ConsoleReader(), RecordReader()
+        self._heard = False
         self._banners = 0
         self._seen: dict[Meaning, str] = {}  # what speaks against the running kernel, in its own words
         self._stage = ""
@@ -49,6 +50,7 @@ class Watch:
         self.times: dict[str, float] = {}
         self.deadline = patience.boot
         self.ending: Ending | None = None
+        self.cut = False  # set by close(): the last of `damage` is a record that the machine did not live to finish
 
     @property
     def damage(self) -> Sequence[str]:
@@ -57,11 +59,13 @@ class Watch:
 
     def console(self, data: bytes, now: float) -> None:
         """Bytes of the serial console."""
+        self._heard |= bool(data)
         for line in self._console.feed(data):
             self._line(line, now)
 
     def port(self, data: bytes, now: float) -> None:
         """Bytes of the agent's port."""
+        self._heard |= bool(data)
         for record in self._port.feed(data):
             self.records.append(record)
             self._record(record, now)
@@ -76,22 +80,28 @@ class Watch:
 
     def expired(self) -> None:
         """`deadline` has passed."""
-        if self.phase is Phase.BOOT and not self.lines and not self.records:
+        if self.phase is Phase.BOOT and not self._heard:
             self._end(End.SILENT, "nothing came on the serial port")
         else:
             last = next((line.text for line in reversed(self.lines) if line.text.strip()), "nothing")
             self._over(End.HANG, f"nothing more came; the last line of the kernel is: {last}")
 
     def close(self) -> None:
-        """No more input: what is left of a line counts as one."""
+        """No more input: what is left of a line counts as one; half a record is damage if the agent was not done."""
         for line in self._console.rest():
             self.lines.append(replace(line, boot=max(self._banners - 1, 0)))
+        if self.ending is not None and self.ending.end not in _TOLD:
+            whole = len(self.damage)
+            self._port.close()
+            self.cut = len(self.damage) > whole
 
     def _line(self, line: Line, now: float) -> None:
         found = match_messages(self._messages, line.text) if line.text else ()
         means = {m.message.means for m in found}
         if Meaning.BOOT_BANNER in means:
             self._banners += 1
+            if Meaning.PANIC in self._seen:  # it started a crash kernel, which has yet to boot
+                self.deadline = now + self._patience.boot
             self._seen.clear()
         self.lines.append(replace(line, boot=max(self._banners - 1, 0)))
         if self._crash and self.phase.after_jump and self._banners < 2:
@@ -111,6 +121,11 @@ class Watch:
             case "jump":
                 self.phase = Phase.TARGET_BOOT
                 self.times["jump"] = now
+                if self._crash and self._banners < 2:
+                    self._seen.clear()  # its panic can be read before its last record: these are two streams
+            case "jump-failed":
+                self.phase = Phase.WORK  # the source said no, and is still there
+                self.times.pop("jump", None)
             case "fail":
                 self._end(End.AGENT_FAILED, f"{record.fields.get('what', '')} {record.fields.get('errno', '')}".strip())
             case "end":
@@ -142,4 +157,5 @@ class Watch:
             self.ending = Ending(end, self.phase, detail)
 
 
+_TOLD = {End.FINISHED, End.STAYED, End.AGENT_FAILED}  # the agent said that it is done
 _AGAINST = {Meaning.PANIC, Meaning.OOPS, Meaning.INIT_DIED, Meaning.OUT_OF_MEMORY, Meaning.NO_INIT}
