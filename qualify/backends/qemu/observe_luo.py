@@ -153,7 +153,11 @@ class _Observer:
         same_size = int(found["size"]) == file.size
         pairs = {
             "size": (str(file.size), str(found["size"])),
-            "contents": (str(found["expected"]), str(found["seen"]) if same_size else "not compared, the size differs"),
+            "contents": (
+                (str(found["expected"]), str(found["seen"]))
+                if same_size
+                else ("as written", "not compared, the size differs")
+            ),
             "position": (str(file.position), str(found["position"])),
             "seals": (f"{int(source['seals']):#x}", f"{int(found['seals']):#x}"),
             "close-on-exec": ("as set", "set" if found.get("cloexec") else "not set"),
