@@ -10,13 +10,14 @@ from qualify.agent import Fill, Finalise, Load, LoadKind, Plan, PlanFile, PlanRe
 from qualify.backends.protocol import CellInput
 from qualify.backends.qemu.naming import REGION_NAME, SESSION_NAME, free_name
 from qualify.machine.contents import object_seed
-from qualify.scenario import SEALS, Memfd, ReserveMem, Scenario, Session
+from qualify.scenario import SEALS, KhoTest, Memfd, ReserveMem, Scenario, Session
 
 __all__ = ["INITRD", "KERNEL", "Asked", "PlacedRegion", "PlacedSession", "project"]
 
 KERNEL, INITRD = "/target/bzImage", "/target/initrd"  # in the source's initramfs
 _COMMON = "console=ttyS0 panic=-1 loglevel=7"
 _CRASH_KERNEL = "crashkernel=256M"
+_SMALL_TEST = "test_kho.max_mem=4096"  # lib/test_kho.c of 6.18.15 and 7.3.4
 _ALLOW_SEALING, _HUGETLB, _NOEXEC_SEAL = 2, 4, 8  # MFD_* of include/uapi/linux/memfd.h
 _HUGE_SHIFT = 26  # MFD_HUGE_SHIFT
 
@@ -58,7 +59,7 @@ def project(cells: Sequence[CellInput], source_append: str = "", target_append: 
     """One boot for these cells, all of one pair. The appended words are the kernels' own (`append` in kernel.yaml)."""
     sessions, regions = _sessions(cells), _regions(cells)
     scenario = cells[0].scenario
-    target = " ".join(_target_words(scenario, regions, target_append))
+    target = " ".join(_target_words(cells, regions, target_append))
     load = Load(image=KERNEL, initrd=INITRD, cmdline=f"{target} qualify.stage=target", kind=_kind(scenario))
     plan = Plan(
         sessions=tuple(PlanSession(id=i, name=s.name) for i, s in enumerate(sessions)),
@@ -72,7 +73,7 @@ def project(cells: Sequence[CellInput], source_append: str = "", target_append: 
         plan=plan,
         sessions=sessions,
         regions=regions,
-        source_append=" ".join([*_source_words(scenario, regions, source_append), "qualify.stage=source"]),
+        source_append=" ".join([*_source_words(cells, regions, source_append), "qualify.stage=source"]),
         target_append=target,
         memory=scenario.host.ram,
         crash=_crashes(scenario),
@@ -159,14 +160,24 @@ def _plan_region(place: int, cell: CellInput, placed: PlacedRegion) -> PlanRegio
     return PlanRegion(id=place, name=placed.name, size=region.size, fill=Fill(region.fill), seed=seed)
 
 
-def _source_words(scenario: Scenario, regions: Sequence[PlacedRegion], append: str) -> list[str]:
+def _own_test(cells: Sequence[CellInput]) -> list[str]:
+    """The kernel's own test fills 8 MiB at every boot; where nobody asks for it, a page is enough."""
+    wanted = any(isinstance(thing, KhoTest) for cell in cells for thing in cell.scenario.objects)
+    return [] if wanted else [_SMALL_TEST]
+
+
+def _source_words(cells: Sequence[CellInput], regions: Sequence[PlacedRegion], append: str) -> list[str]:
+    scenario = cells[0].scenario
     words = [_COMMON, *_switches(scenario.source.kho, scenario.source.liveupdate), _scratch(scenario)]
+    words += _own_test(cells)
     words += [f"reserve_mem={r.region.size}:{r.region.align}:{r.name}" for r in regions]
     return [*words, *([_CRASH_KERNEL] if _crashes(scenario) else []), *([append] if append else [])]
 
 
-def _target_words(scenario: Scenario, regions: Sequence[PlacedRegion], append: str) -> list[str]:
+def _target_words(cells: Sequence[CellInput], regions: Sequence[PlacedRegion], append: str) -> list[str]:
+    scenario = cells[0].scenario
     words = [_COMMON, *_switches(scenario.target.kho, scenario.target.liveupdate), _scratch(scenario)]
+    words += _own_test(cells)
     for placed in regions:
         region = placed.region
         if region.target_asks:
