@@ -147,7 +147,7 @@ def _plan_file(place: int, cell: CellInput, placed: PlacedSession, file: Memfd, 
         position=file.position,
         create=create,
         seals=sum(SEALS[s] for s in set(file.seals)),
-        seed=object_seed(cell.seed, f"{placed.session.object_id}/{placed.number}/{token:#x}"),
+        seed=object_seed(cell.seed, f"session/{placed.name}/{token:#x}"),  # names differ, so no two files hold the same
         holes=file.holes,
         order=file.order,
         hugetlb=file.hugetlb,
@@ -156,7 +156,7 @@ def _plan_file(place: int, cell: CellInput, placed: PlacedSession, file: Memfd, 
 
 def _plan_region(place: int, cell: CellInput, placed: PlacedRegion) -> PlanRegion:
     region = placed.region
-    seed = object_seed(cell.seed, region.object_id)
+    seed = object_seed(cell.seed, f"reserve_mem/{placed.name}")
     return PlanRegion(id=place, name=placed.name, size=region.size, fill=Fill(region.fill), seed=seed)
 
 
