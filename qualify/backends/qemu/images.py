@@ -30,7 +30,7 @@ def source_initrd(asked: Asked, target_kernel: Path, folder: Path) -> Path:
 def control_initrd(asked: Asked, path: Path) -> Path:
     """What the target boots with, whoever starts it. Compressed: kexec hashes all of it twice, which costs far more."""
     with path.open("wb") as file, gzip.GzipFile("", "wb", _FAST, file, mtime=0) as packed:
-        write_newc(_own(asked), packed)
+        packed.write(write_newc(_own(asked)))
     return path
 
 
