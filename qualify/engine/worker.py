@@ -107,8 +107,9 @@ def _run_task(context: Context, task: Task, folder: Path, watchdog: Watchdog) ->
     try:
         with time_limit(context.timeout):
             judged, ended = _observe(context, task, folder)
-    except OutOfTimeError:
-        wrong = Status.TIMEOUT, f"the cell took longer than {context.timeout:g} s"
+    except OutOfTimeError as error:
+        notes = getattr(error, "__notes__", ())  # of whoever knows what was waited for
+        wrong = Status.TIMEOUT, "; ".join((f"the cell took longer than {context.timeout:g} s", *notes))
     except (Exception, SystemExit) as error:
         wrong = Status.TIMEOUT if isinstance(error, CellTimeoutError) else Status.ERROR, _describe(error)
     try:

@@ -22,7 +22,7 @@ from qualify.backends.qemu.outcome import blame, check_harness, check_release, i
 from qualify.backends.qemu.projection import Asked, project
 from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
-from qualify.machine.vm import Boot, Ending, Machine, boot, find_qemu
+from qualify.machine.vm import Boot, End, Ending, Machine, boot, find_qemu
 from qualify.model import Evidence, MachineObservation
 from qualify.scenario import ReserveMem, Session
 from qualify.schema import Meaning
@@ -136,15 +136,17 @@ class QemuBackend:
     def _control(self, cell: CellInput, asked: Asked, target: KernelFolder, workdir: Path) -> Ending:
         """The target by itself, with the same command line and agent: does it boot without a handover?"""
         key = (target.digest, asked.target_append, asked.memory)
-        if key not in self._controls:
+        if (ending := self._controls.get(key)) is None:
             folder = workdir / "control"
             folder.mkdir()
             with _scratch_folder(workdir) as scratch:
                 initrd = control_initrd(asked, scratch / "initrd")
                 append = f"{asked.target_append} qualify.stage=control"
                 machine = Machine(target.image, initrd, append, asked.memory)
-                self._controls[key] = boot(machine, cell.schema.messages, folder).ending
-        return self._controls[key]
+                ending = boot(machine, cell.schema.messages, folder).ending
+            if ending.end is End.FINISHED:  # what went wrong may have been this once
+                self._controls[key] = ending
+        return ending
 
 
 @contextmanager

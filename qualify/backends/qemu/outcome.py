@@ -28,9 +28,9 @@ def check_harness(boot: Boot, source: str, target: str) -> None:
         raise HarnessError(f"{len(boot.damage)} records of the agent were damaged on their way: {boot.damage[0]}")
     match ending.end:
         case End.QEMU_DIED:
-            raise HarnessError(ending.detail)
+            raise HarnessError(f"{where} ({ending.phase}): {ending.detail}")
         case End.SILENT:
-            raise HarnessError(f"{where}: {_SILENT}")
+            raise HarnessError(f"{where}: {ending.detail}: {_SILENT}")
         case End.AGENT_LOST:
             raise HarnessError(f"{where}: the agent was lost, and no kernel is to blame: {ending.detail}")
         case End.AGENT_FAILED:

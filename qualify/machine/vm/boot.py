@@ -8,6 +8,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,8 @@ from qualify.schema import LogMessage
 
 __all__ = ["CONSOLE_LOG", "MACHINE_FILE", "RECORDS_LOG", "Boot", "Patience", "boot"]
 
-CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE = "serial.log", "records.log", "machine.json"
+CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE, QEMU_LOG = "serial.log", "records.log", "machine.json", "qemu.log"
+_ASKED_TO_END = "terminating on signal "
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20  # what anybody may ask for
 _GRACE = 2.0  # seconds for what is still on its way once QEMU has ended
@@ -57,7 +59,7 @@ def boot(
 ) -> Boot:
     """Run a machine until it ends, and end it if it does not. It writes serial.log, records.log and machine.json.
 
-    HarnessError: QEMU is not there or does not start. The process is gone when this returns, however it does.
+    HarnessError: QEMU is not there or does not start. What ends this early gets a note (`__notes__`). The process is gone when this returns, however it does.
     """
     program = find_qemu()
     accel = accelerator(program)
@@ -69,17 +71,21 @@ def boot(
         argv = arguments(program, machine, accel, console=console, port=port, control=control)
         about = {"qemu": qemu_version(program), "accelerator": accel.name, "why": accel.why, "command": argv}
         (workdir / MACHINE_FILE).write_text(json.dumps(about, indent=1) + "\n")
-        errors = stack.enter_context((workdir / "qemu.log").open("wb+"))
+        errors = stack.enter_context((workdir / QEMU_LOG).open("wb+"))
         process = spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(console, port, control))
         stack.callback(end, process, 0)  # nothing in it is worth a farewell
         theirs.close()
         for pipe in pipes:
             pipe.close_into()
         files = [stack.enter_context((workdir / name).open("wb", buffering=0)) for name in (CONSOLE_LOG, RECORDS_LOG)]
-        asyncio.run(_watch(process, [p.out for p in pipes], ours, files, watch, workdir))
+        try:
+            asyncio.run(_watch(process, [p.out for p in pipes], ours, files, watch, workdir))
+        except BaseException as error:  # whatever limits the time of a cell: say what was waited for
+            error.add_note(f"the machine was at its {watch.phase}; {watch.last_words}")
+            raise
     watch.close()
-    if (workdir / "qemu.log").stat().st_size == 0:
-        (workdir / "qemu.log").unlink()
+    if (workdir / QEMU_LOG).stat().st_size == 0:
+        (workdir / QEMU_LOG).unlink()
     assert watch.ending is not None
     return Boot(watch.ending, tuple(watch.records), tuple(watch.damage), tuple(watch.lines), watch.times)
 
@@ -154,10 +160,10 @@ async def _watch(
                     raise value
                 case _:  # a reset or the end of the process: only once all it has said has been read
                     await _drain(tasks[:2], items, watch, now)
-                    if what == "reset":
-                        watch.reset()
+                    if what == "exit" and (died := _how_it_died(workdir, value)):
+                        watch.died(died)
                     else:
-                        watch.died(_said(workdir, value))
+                        watch.reset()
     finally:
         for task in tasks:
             task.cancel()
@@ -223,13 +229,25 @@ async def _exit(process: subprocess.Popen[bytes], items: asyncio.Queue[_Item]) -
         loop.add_reader(handle, gone.set)
         await gone.wait()
         status = process.wait()
-        items.put_nowait(("reset", None) if status == 0 else ("exit", status))
+        items.put_nowait(("exit", status))
     finally:
         loop.remove_reader(handle)
         os.close(handle)
 
 
-def _said(workdir: Path, status: int) -> str:
-    lines = (workdir / "qemu.log").read_text(errors="backslashreplace").strip().splitlines()
+def _how_it_died(workdir: Path, status: int) -> str:
+    """Why the process ended if that was no doing of the guest; '' for its reset, with which QEMU ends too.
+
+    A signal that asks QEMU to end gives status 0 as well: only its own words tell the two apart (qemu_kill_report() in
+    softmmu/runstate.c of 7.2).
+    """
+    lines = (workdir / QEMU_LOG).read_text(errors="backslashreplace").strip().splitlines()
+    asked = next((line for line in lines if _ASKED_TO_END in line), "")
+    if asked:
+        return f"QEMU was ended from outside: {asked}"
+    if status == -signal.SIGKILL:
+        return "QEMU was killed (signal 9): by somebody, or by this host because its memory was full (see dmesg)"
+    if status == 0:
+        return ""
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     return f"QEMU ended with {how}" + (f": {lines[-1]}" if lines else "")
