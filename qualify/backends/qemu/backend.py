@@ -25,7 +25,7 @@ from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
 from qualify.machine.vm import Boot, End, Ending, Machine, boot, find_qemu
 from qualify.model import Evidence, MachineObservation
 from qualify.scenario import ReserveMem, Session
-from qualify.schema import Meaning
+from qualify.schema import Meaning, Release
 
 __all__ = ["QemuBackend"]
 
@@ -84,7 +84,7 @@ class QemuBackend:
 
     def run_together(self, cells: Sequence[CellInput], workdir: Path) -> Sequence[MachineObservation]:
         first = cells[0]
-        source, target = self._usable(first.source.label), self._usable(first.target.label)
+        source, target = self._usable(first.source), self._usable(first.target)
         asked = project(cells, source.append, target.append)
         with _scratch_folder(workdir) as folder:
             initrd = source_initrd(asked, target.image, folder)
@@ -118,18 +118,22 @@ class QemuBackend:
             self._registry = find_kernels()
         return self._registry.get(label)
 
-    def _usable(self, label: str) -> KernelFolder:
-        """The kernel of a release; HarnessError when its image cannot be one."""
-        kernel = self._kernel(label)
+    def _usable(self, release: Release) -> KernelFolder:
+        """The kernel of a release; HarnessError when its image cannot be it, before anything is booted."""
+        kernel = self._kernel(release.label)
         if kernel is None:
-            raise HarnessError(f"there is no kernel for release {label}; see: qualify kernel list")
+            raise HarnessError(f"there is no kernel for release {release.label}; see: qualify kernel list")
         try:
-            read_image(kernel.image)
-        except (InputError, OSError) as error:
-            raise HarnessError(f"kernel {label}: {error}") from error
+            image = read_image(kernel.image)
+            if (changed := kernel.changed) is not None:
+                raise InputError([changed])
+        except InputError as error:
+            said = "; ".join(f"{p.file}: {p.message}" + (f"; {p.hint}" if p.hint else "") for p in error.problems)
+            raise HarnessError(f"kernel {kernel.label}: {said}") from error
+        check_release(image.release, release.version, release.label, str(kernel.folder))
         if kernel.config_options and kernel.config_options.get("KEXEC_HANDOVER") != "y":
             raise HarnessError(
-                f"kernel {label} was built without CONFIG_KEXEC_HANDOVER ({kernel.config}): it has no KHO"
+                f"kernel {kernel.label} was built without CONFIG_KEXEC_HANDOVER ({kernel.config}): it has no KHO"
             )
         return kernel
 
@@ -143,7 +147,11 @@ class QemuBackend:
                 initrd = control_initrd(asked, scratch / "initrd")
                 append = f"{asked.target_append} qualify.stage=control"
                 machine = Machine(target.image, initrd, append, asked.memory)
-                ending = boot(machine, cell.schema.messages, folder).ending
+                try:
+                    ending = boot(machine, cell.schema.messages, folder).ending
+                except BaseException as error:
+                    error.add_note(f"it was the control run: target {target.label} without a handover")
+                    raise
             if ending.end is End.FINISHED:  # what went wrong may have been this once
                 self._controls[key] = ending
         return ending

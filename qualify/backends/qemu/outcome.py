@@ -69,6 +69,8 @@ def blame(ending: Ending, control: Ending | None, target: str) -> str:
             f"target {target} ended so: {ending.end}: {ending.detail}; without any handover it ended so: "
             f"{control.end}: {control.detail}"
         )
+        if control.end is End.SILENT:
+            text += f": {_SILENT}"
         raise CellTimeoutError(text) if ending.end is End.HANG else HarnessError(text)
     match ending.end:
         case End.HANG:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import json
 import logging
@@ -193,10 +194,13 @@ async def _read(source: int, file: Any, what: str, items: asyncio.Queue[_Item]) 
                 continue
             if not data:
                 return
-            file.write(data)
+            if file.write(data) != len(data):  # the last that there was room for
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             items.put_nowait((what, data))
     except OSError as error:  # the disk is full, most likely: nobody would keep the evidence
-        items.put_nowait(("error", HarnessError(f"cannot keep what the machine says: {error}")))
+        hint = "free some room there, or name another folder for temporary files in TMPDIR"
+        text = f"cannot keep what the machine says in {file.name}: {error.strerror}; {hint}"
+        items.put_nowait(("error", HarnessError(text)))
     finally:
         loop.remove_reader(source)
 
