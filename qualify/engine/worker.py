@@ -118,7 +118,7 @@ def _run_task(context: Context, task: Task, folder: Path, watchdog: Watchdog) ->
         wrong = Status.TIMEOUT, "; ".join((f"the cell took longer than {context.timeout:g} s", *notes))
     except (Exception, SystemExit) as error:
         status = Status.TIMEOUT if isinstance(error, CellTimeoutError) else Status.ERROR
-        wrong = status, _no_room(error, context.workdir, _ELSEWHERE) or _describe(error)
+        wrong = status, _no_room(error, context.workdir.parent, _ELSEWHERE) or _describe(error)
     try:
         watchdog.pat()
         end_all()  # before the files are looked at: what still ran could write on

@@ -34,6 +34,7 @@ CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE, QEMU_LOG = "serial.log", "records.log", 
 _ASKED_TO_END = "terminating on signal "
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20  # what anybody may ask for
+_ANSWER = 10.0  # seconds for QEMU to say how its machine is
 _GRACE = 2.0  # seconds for what is still on its way once QEMU has ended
 
 _Item = tuple[str, Any]
@@ -60,7 +61,8 @@ def boot(
 ) -> Boot:
     """Run a machine until it ends, and end it if it does not. It writes serial.log, records.log and machine.json.
 
-    HarnessError: QEMU is not there or does not start. What ends this early gets a note (`__notes__`). The process is gone when this returns, however it does.
+    HarnessError: QEMU is not there or does not start. The process is gone when this returns, however it does. An
+    exception that ends it early gets a note of what was waited for.
     """
     program = find_qemu()
     accel = accelerator(program)
@@ -137,10 +139,11 @@ async def _watch(
     loop = asyncio.get_running_loop()
     items: asyncio.Queue[_Item] = asyncio.Queue()
     started = loop.time()
+    qmp = _client()
     tasks = [
         asyncio.create_task(_read(pipes[0], files[0], "console", items)),
         asyncio.create_task(_read(pipes[1], files[1], "port", items)),
-        asyncio.create_task(_events(control, items)),
+        asyncio.create_task(_events(qmp, control, items)),
         asyncio.create_task(_exit(process, items)),
     ]
     try:
@@ -149,6 +152,8 @@ async def _watch(
             try:
                 what, value = await asyncio.wait_for(items.get(), max(left, 0.001))
             except TimeoutError:
+                if why := await _not_running(qmp):
+                    watch.died(why)
                 watch.expired()
                 continue
             now = loop.time() - started
@@ -205,9 +210,8 @@ async def _read(source: int, file: Any, what: str, items: asyncio.Queue[_Item]) 
         loop.remove_reader(source)
 
 
-async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:
+async def _events(qmp: Any, control: socket.socket, items: asyncio.Queue[_Item]) -> None:
     """QMP: why the machine stopped, where it says so before the process ends."""
-    qmp = _client()
     with suppress(Exception):  # a process that ends takes the connection with it: _exit() tells
         await qmp.connect(control)
         try:
@@ -217,6 +221,17 @@ async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:
                         items.put_nowait(("reset", event["data"]))
         finally:
             await qmp.disconnect()
+
+
+async def _not_running(qmp: Any) -> str:
+    """Why a machine that says nothing cannot be held responsible for it: its QEMU does not run it; else ''."""
+    try:
+        found = await asyncio.wait_for(qmp.execute("query-status"), _ANSWER)
+    except TimeoutError:
+        return f"QEMU itself answered nothing for {_ANSWER:g} s: it was stopped, or this host is overloaded"
+    except Exception:  # no connection: nothing is known
+        return ""
+    return "" if found.get("running") else f"QEMU no longer runs the machine: its state is {found.get('status')}"
 
 
 def _client() -> Any:

@@ -143,7 +143,8 @@ class Watch:
             if blamed or Meaning.PANIC in seen:
                 return self._end(End.PANIC, seen.get(Meaning.PANIC) or blamed or "")
             if end is End.RESET and Meaning.REBOOTING in seen:
-                return self._end(End.AGENT_LOST, f"{_RESTARTED[self.phase in (Phase.WORK, Phase.TARGET_WORK)]} ({seen[Meaning.REBOOTING]})")
+                spoke = self.phase in (Phase.WORK, Phase.TARGET_WORK)
+                return self._end(End.AGENT_LOST, f"{_RESTARTED[spoke]} ({seen[Meaning.REBOOTING]})")
         return self._end(end, detail)
 
     def _end(self, end: End, detail: str) -> None:
