@@ -12,32 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
-import pytest
 
 from qualify.agent import agent_binary
 from qualify.errors import HarnessError
 from qualify.kernels import find_kernels
 from qualify.machine.vm import find_qemu
+from qualify.model import Status
 from qualify.store import load_artefacts, load_latest, load_logs, open_store
 from qualify.store.reader import StoredResult, load_cells
 
-__all__ = ["KERNEL", "OTHER", "ROOT", "Lab", "Outcome", "missing"]
+__all__ = ["KERNEL", "OTHER", "ROOT", "Lab", "Outcome", "missing", "not_measured"]
 
 ROOT = Path(__file__).parents[2]
 KERNEL, OTHER = "7.1.13", "6.19.11"  # what most faults are injected into
+_USUAL = ("reserve-mem-page",)
 _PATIENCE = 240.0  # seconds for what a test waits for; a boot takes 5 to 30
 
-MATRIX = """\
-name: faults
-title: Faults
-releases: {releases}
-directions: {directions}
-scenarios: {scenarios}
-backends: [qemu]
-"""
+MATRIX = {"name": "faults", "title": "Faults", "directions": ["upgrade", "rollback", "same"], "backends": ["qemu"]}
 
 
 @cache
@@ -100,24 +93,28 @@ class Lab:
         (made / "kernel.yaml").write_text(json.dumps({"release": release or label, **described}))
         return made
 
-    def matrix(self, *releases: str, scenarios: tuple[str, ...] = ("reserve-mem-page",), directions: str = "same") -> None:
-        text = MATRIX.format(releases=[*releases] or [KERNEL], directions=[directions], scenarios=[*scenarios])
-        (self.folder / "faults.yaml").write_text(text.replace("'", '"'))
+    def matrix(self, source: str = KERNEL, target: str = KERNEL, scenarios: tuple[str, ...] = _USUAL) -> None:
+        """One pair. Of `reserve-mem-page` every release hands over and takes what is asked for."""
+        pair = {"source": source, "target": target}
+        told = {"releases": sorted({source, target}), "pairs": [pair], "scenarios": [*scenarios]}
+        (self.folder / "faults.yaml").write_text(json.dumps({**MATRIX, **told}))
 
     def command(self, *more: str) -> list[str]:
         usual = ("run", "faults.yaml", "--backend", "qemu", "--db", str(self.db), "--report", "out.html")
         return [sys.executable, "-m", "qualify", *usual, *more]
 
-    def start(self, *more: str, retries: int = 0, **popen: Any) -> subprocess.Popen[str]:
-        """`qualify run` of the matrix, under way."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": self.environment}
-        return subprocess.Popen(
-            self.command("--retries", str(retries), *more), cwd=self.folder, **(options | popen)  # type: ignore[call-overload]
-        )
+    def popen(self, command: list[str]) -> subprocess.Popen[str]:
+        """Any command, under way."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
-    def run(self, *more: str, retries: int = 0, **popen: Any) -> Outcome:
+    def start(self, *more: str, retries: int = 0) -> subprocess.Popen[str]:
+        """`qualify run` of the matrix, under way."""
+        return self.popen(self.command("--retries", str(retries), *more))
+
+    def run(self, *more: str, retries: int = 0) -> Outcome:
         """`qualify run` of the matrix to its end."""
-        return self.ended(self.start(*more, retries=retries, **popen))
+        return self.ended(self.start(*more, retries=retries))
 
     def ended(self, process: subprocess.Popen[str]) -> Outcome:
         stdout, stderr = process.communicate(timeout=_PATIENCE * 3)
@@ -169,6 +166,13 @@ class Lab:
         return found
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+def not_measured(lab: Lab, outcome: Outcome, status: Status, *words: str) -> None:
+    """It ended with 4, as this state, in these words, and nothing is left."""
+    row = outcome.row
+    assert (outcome.status, row.status, row.verdict) == (4, status, None), (outcome.stderr, row)
+    for word in words:
+        assert word in row.detail
+    assert "\n" not in row.detail, "one line in a table"
+    cell = f"{row.cell.source} → {row.cell.target}, {row.cell.scenario} on qemu"
+    assert f"not measured: {cell}" in outcome.stdout.splitlines()
+    assert lab.left() == []
