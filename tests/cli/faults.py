@@ -23,12 +23,12 @@ from qualify.model import Status
 from qualify.store import load_artefacts, load_latest, load_logs, open_store
 from qualify.store.reader import StoredResult, load_cells
 
-__all__ = ["KERNEL", "OTHER", "ROOT", "Lab", "Outcome", "missing", "not_measured"]
+__all__ = ["KERNEL", "OTHER", "PATIENCE", "ROOT", "Lab", "Outcome", "missing", "not_measured"]
 
 ROOT = Path(__file__).parents[2]
 KERNEL, OTHER = "7.1.13", "6.19.11"  # what most faults are injected into
 _USUAL = ("reserve-mem-page",)
-_PATIENCE = 240.0  # seconds for what a test waits for; a boot takes 5 to 30
+PATIENCE = 240.0  # seconds for what a test waits for; a boot takes 5 to 30
 
 MATRIX = {"name": "faults", "title": "Faults", "directions": ["upgrade", "rollback", "same"], "backends": ["qemu"]}
 
@@ -117,7 +117,7 @@ class Lab:
         return self.ended(self.start(*more, retries=retries))
 
     def ended(self, process: subprocess.Popen[str]) -> Outcome:
-        stdout, stderr = process.communicate(timeout=_PATIENCE * 3)
+        stdout, stderr = process.communicate(timeout=PATIENCE * 3)
         return self.outcome(process.returncode, stdout, stderr)
 
     def outcome(self, status: int = 0, stdout: str = "", stderr: str = "") -> Outcome:
@@ -146,7 +146,7 @@ class Lab:
 
     def await_machine(self, process: subprocess.Popen[str], says: str = "Linux version ") -> psutil.Process:
         """Once a machine of this run has written this on its serial console."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()
             logs = [p.read_text(errors="replace") for p in self.temporary.rglob("serial.log")]
