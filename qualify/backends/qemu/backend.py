@@ -94,7 +94,7 @@ class QemuBackend:
         check_harness(done, source.label, target.label)
         answers = Answers.of(done.records)
         source_log, target_log = (KernelLog.of_boot(done.lines, n, first.schema.messages) for n in (0, 1))
-        _check_kernels(first, answers, target_log, source, target)
+        _check_kernels(first, answers, source_log, target_log, source, target)
         death = ""
         if is_suspect(done.ending):
             death = blame(done.ending, self._control(first, asked, target, workdir), target.label)
@@ -179,17 +179,29 @@ def _keep(done: Boot, workdir: Path) -> None:
 
 
 def _check_kernels(
-    cell: CellInput, answers: Answers, target_log: KernelLog, source: KernelFolder, target: KernelFolder
+    cell: CellInput,
+    answers: Answers,
+    source_log: KernelLog,
+    target_log: KernelLog,
+    source: KernelFolder,
+    target: KernelFolder,
 ) -> None:
+    """HarnessError when what booted is not what it was taken for, or cannot hand over and take over at all."""
     for side, release, kernel in ((answers.source, cell.source, source), (answers.target, cell.target, target)):
         if side.hello is not None:
             check_release(str(side.hello.get("release", "")), release.version, kernel.label, str(kernel.folder))
-    without = "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
     if cell.scenario.source.kho and answers.source.system.get("kho") is False:
-        raise HarnessError(f"source {source.label} {without}")
+        raise HarnessError(f"source {source.label} {_without_kho(source_log)}")
     met = target_log.of(Meaning.KHO_FOUND, Meaning.KHO_REFUSED)
     if answers.target.system.get("kho") is False and cell.scenario.target.kho and not met:
-        raise HarnessError(f"target {target.label} {without}")
+        raise HarnessError(f"target {target.label} {_without_kho(target_log)}")
+
+
+def _without_kho(log: KernelLog) -> str:
+    """Why there is no debugfs folder of KHO."""
+    if words := log.of(Meaning.KHO_NO_SCRATCH):
+        return f"has too little RAM for its scratch memory (host.ram and host.scratch of the scenario): {words[0].text}"
+    return "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
 
 
 def _timings(done: Boot) -> dict[str, float]:
