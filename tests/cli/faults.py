@@ -93,6 +93,20 @@ class Lab:
         (made / "kernel.yaml").write_text(json.dumps({"release": release or label, **described}))
         return made
 
+    def place(self, label: str, image: Path) -> Path:
+        """An image that is used for a release; its folder."""
+        made = self.kernels / label
+        made.mkdir()
+        (made / "bzImage").symlink_to(image.resolve())
+        return made
+
+    def qualify(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Any command, to its end."""
+        command = [sys.executable, "-m", "qualify", *words]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
     def matrix(self, source: str = KERNEL, target: str = KERNEL, scenarios: tuple[str, ...] = _USUAL) -> None:
         """One pair. Of `reserve-mem-page` every release hands over and takes what is asked for."""
         pair = {"source": source, "target": target}
