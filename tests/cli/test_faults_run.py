@@ -96,7 +96,9 @@ def test_a_worker_that_is_killed_takes_its_machine_along(lab: Lab) -> None:
 def test_two_runs_at_once_on_one_database(lab: Lab) -> None:
     first = lab.start("--no-share", "--jobs", "1")
     machine = second_boot(lab, first)
+    machine.suspend()  # for as long as the second takes to come to it
     second = lab.run()
+    machine.resume()
     assert (second.status, second.stdout) == (2, "")
     assert str(lab.db) in second.stderr
     assert f"process {first.pid}" in second.stderr

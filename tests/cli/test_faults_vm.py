@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qualify.model import Status
+from qualify.model import Status, Verdict
 from tests.cli.faults import KERNEL, OTHER, Lab, missing, not_measured
 
 pytestmark = [pytest.mark.vm, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]
@@ -158,3 +158,21 @@ def test_a_kernel_that_is_another_release(lab: Lab, words: tuple[str, str, str])
     outcome = lab.run()
     not_measured(lab, outcome, Status.ERROR, told, "qualify kernel show")
     assert outcome.files["reserve-mem-page"] == frozenset(), "nothing had to boot for that"
+
+
+@pytest.mark.slow
+def test_a_target_that_hangs_only_with_a_handover_is_a_finding(lab: Lab) -> None:
+    """With mem=48M it boots by itself, and cannot reach what was handed over beyond: nobody's fault but the pair's."""
+    lab.kernel("7.1.13-drift", of="7.1.13-drift", append="mem=48M")
+    lab.matrix(KERNEL, "7.1.13-drift")
+    outcome = lab.run()
+    assert (outcome.status, outcome.row.status, outcome.row.verdict) == (1, Status.DONE, Verdict.PANIC)
+    assert "control/serial.log" in outcome.files["reserve-mem-page"]
+    assert lab.left() == []
+
+
+def test_a_source_with_too_little_ram(lab: Lab) -> None:
+    lab.kernel(KERNEL, append="mem=128M")
+    lab.matrix()
+    words = "too little RAM for its scratch memory", "host.ram", "KHO: Failed to reserve"
+    not_measured(lab, lab.run(), Status.ERROR, f"source {KERNEL}", *words)
