@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import platform
@@ -35,6 +36,11 @@ from qualify.store import (
 )
 
 __all__ = ["Answer", "Context", "Task", "failed", "initialise", "keep", "run_batch"]
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ELSEWHERE = "name another folder for temporary files in TMPDIR"
+_OTHER_DATABASE = "keep the database (--db) elsewhere: the files of its cells lie beside it"
 
 
 @dataclass(frozen=True)
@@ -107,17 +113,20 @@ def _run_task(context: Context, task: Task, folder: Path, watchdog: Watchdog) ->
     try:
         with time_limit(context.timeout):
             judged, ended = _observe(context, task, folder)
-    except OutOfTimeError:
-        wrong = Status.TIMEOUT, f"the cell took longer than {context.timeout:g} s"
+    except OutOfTimeError as error:
+        notes = getattr(error, "__notes__", ())  # of whoever knows what was waited for
+        wrong = Status.TIMEOUT, "; ".join((f"the cell took longer than {context.timeout:g} s", *notes))
     except (Exception, SystemExit) as error:
-        wrong = Status.TIMEOUT if isinstance(error, CellTimeoutError) else Status.ERROR, _describe(error)
+        status = Status.TIMEOUT if isinstance(error, CellTimeoutError) else Status.ERROR
+        wrong = status, _no_room(error, context.workdir.parent, _ELSEWHERE) or _describe(error)
     try:
         watchdog.pat()
         end_all()  # before the files are looked at: what still ran could write on
         files = keep(context.artefacts, folder) if _used(folder) else ()
     except Exception as error:
         status, detail = wrong or (Status.ERROR, "its files could not be kept")
-        wrong = status, f"{detail}: {_describe(error)}"
+        where = context.artefacts.folder
+        wrong = status, f"{detail}: {_no_room(error, where, _OTHER_DATABASE) or _describe(error)}"
     finally:
         if _used(folder):
             _empty(folder)
@@ -198,6 +207,13 @@ def keep(store: ArtefactStore, folder: Path) -> tuple[Artefact, ...]:
     """Every file below the folder, named by its way from there. Sockets, pipes and links are none."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return tuple(store.put(path, path.relative_to(folder).as_posix()) for path in files)
+
+
+def _no_room(error: BaseException, folder: Path, otherwise: str) -> str:
+    """What to tell of a full disk, '' for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _FULL:
+        return ""
+    return f"no room below {folder}: {error.strerror}; free some there, or {otherwise}"
 
 
 def _describe(error: BaseException) -> str:

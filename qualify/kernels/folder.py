@@ -24,6 +24,9 @@ IMAGE, CONFIG, BTF, DESCRIPTION, PROBE = "bzImage", "config", "vmlinux.btf", "ke
 NAME = r"^[A-Za-z0-9][\w.+~-]*$"
 
 
+_DECIDED = ("kho", "liveupdate")  # appended, they would win over what a scenario says
+
+
 class Description(BaseModel):
     """`kernel.yaml`: what cannot be read from the image. Everything may be left out."""
 
@@ -48,6 +51,8 @@ class Description(BaseModel):
     def _one_line(cls, value: str) -> str:
         if not value.isprintable():
             raise ValueError("a kernel command line is one line of printable text")
+        if taken := [word for word in value.split() if word.partition("=")[0] in _DECIDED]:
+            raise ValueError(f"{taken[0]}: whether and how state is handed over is decided by each scenario, not here")
         return value
 
 

@@ -33,6 +33,7 @@ class Meaning(enum.StrEnum):
     REGION_REVIVED = "region-revived"
     REGION_DIFFERS = "region-differs"  # handed over, but otherwise than asked for, or not under this name
     REGION_NOT_ALLOCATED = "region-not-allocated"  # neither revived nor allocated afresh
+    REGIONS_NOT_PRESERVED = "regions-not-preserved"  # as a source it hands over none: one lies in scratch
     METADATA_READ = "metadata-read"
     METADATA_REFUSED = "metadata-refused"
     LUO_FOUND = "luo-found"

@@ -132,8 +132,17 @@ static bool hinted(const struct region *r, struct place *in)
 	return *text;
 }
 
+/* Up to 6.18 a kernel shows its own regions once it has finalised; nothing will be handed over from here any more. */
+static void look_closer(const struct plan *plan)
+{
+	if (plan->region_count && !exists("/sys/kernel/debug/kho/out/sub_fdts/memblock") &&
+	    exists("/sys/kernel/debug/kho/out/finalize"))
+		do_finalise("look");
+}
+
 void target_regions(const struct plan *plan)
 {
+	look_closer(plan);
 	for (size_t i = 0; i < plan->region_count; i++) {
 		const struct region *r = &plan->regions[i];
 		struct place in = look_up("/sys/kernel/debug/kho/in/sub_fdts/memblock", r->name);

@@ -32,6 +32,7 @@ class Side:
     blobs: frozenset[str] = frozenset()
     load: _Fields | None = None
     jump_failed: _Fields | None = None
+    finalised: str = ""  # the errno of it
 
     @property
     def stayed(self) -> tuple[str, str] | None:
@@ -74,7 +75,7 @@ _REGION = {"source-region", "target-region"}
 
 
 def _side(records: Iterable[Record]) -> Side:
-    hello, load, jump_failed, system = None, None, None, {}
+    hello, load, jump_failed, system, finalised = None, None, None, {}, ""
     opens: list[_Fields] = []
     sessions: dict[int, _Fields] = {}
     files: dict[tuple[int, int], _Fields] = {}
@@ -93,6 +94,8 @@ def _side(records: Iterable[Record]) -> Side:
                 load = fields
             case "jump-failed":
                 jump_failed = fields
+            case "finalise":
+                finalised = errno_of(fields)
             case "blob":
                 if not fields.get("errno"):
                     blobs.add(str(fields["name"]))
@@ -104,4 +107,4 @@ def _side(records: Iterable[Record]) -> Side:
                 regions[int(fields["id"])] = fields
             case _:
                 pass
-    return Side(hello, system, tuple(opens), sessions, files, regions, frozenset(blobs), load, jump_failed)
+    return Side(hello, system, tuple(opens), sessions, files, regions, frozenset(blobs), load, jump_failed, finalised)

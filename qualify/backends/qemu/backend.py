@@ -26,7 +26,7 @@ from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
 from qualify.machine.vm import Boot, End, Ending, Machine, accelerator, boot, find_qemu, qemu_version
 from qualify.model import Evidence, MachineObservation
 from qualify.scenario import ReserveMem, Session
-from qualify.schema import Meaning
+from qualify.schema import Meaning, Release
 
 __all__ = ["QemuBackend"]
 
@@ -88,7 +88,7 @@ class QemuBackend:
 
     def run_together(self, cells: Sequence[CellInput], workdir: Path) -> Sequence[MachineObservation]:
         first = cells[0]
-        source, target = self._usable(first.source.label), self._usable(first.target.label)
+        source, target = self._usable(first.source), self._usable(first.target)
         asked = project(cells, source.append, target.append)
         with _scratch_folder(workdir) as folder:
             initrd = source_initrd(asked, target.image, folder)
@@ -98,7 +98,7 @@ class QemuBackend:
         check_harness(done, source.label, target.label)
         answers = Answers.of(done.records)
         source_log, target_log = (KernelLog.of_boot(done.lines, n, first.schema.messages) for n in (0, 1))
-        _check_kernels(first, answers, (source_log, target_log), source, target)
+        _check_kernels(first, answers, source_log, target_log, source, target)
         death = ""
         if is_suspect(done.ending):
             death = blame(done.ending, self._control(first, asked, source, target, workdir), target.label)
@@ -124,18 +124,22 @@ class QemuBackend:
             self._registry = find_kernels()
         return self._registry.get(label)
 
-    def _usable(self, label: str) -> KernelFolder:
-        """The kernel of a release; HarnessError when its image cannot be one."""
-        kernel = self._kernel(label)
+    def _usable(self, release: Release) -> KernelFolder:
+        """The kernel of a release; HarnessError when its image cannot be it, before anything is booted."""
+        kernel = self._kernel(release.label)
         if kernel is None:
-            raise HarnessError(f"there is no kernel for release {label}; see: qualify kernel list")
+            raise HarnessError(f"there is no kernel for release {release.label}; see: qualify kernel list")
         try:
-            read_image(kernel.image)
-        except (InputError, OSError) as error:
-            raise HarnessError(f"kernel {label}: {error}") from error
+            image = read_image(kernel.image)
+            if (changed := kernel.changed) is not None:
+                raise InputError([changed])
+        except InputError as error:
+            said = "; ".join(f"{p.file}: {p.message}" + (f"; {p.hint}" if p.hint else "") for p in error.problems)
+            raise HarnessError(f"kernel {kernel.label}: {said}") from error
+        check_release(image.release, release.version, release.label, str(kernel.folder))
         if kernel.config_options and kernel.config_options.get("KEXEC_HANDOVER") != "y":
             raise HarnessError(
-                f"kernel {label} was built without CONFIG_KEXEC_HANDOVER ({kernel.config}): it has no KHO"
+                f"kernel {kernel.label} was built without CONFIG_KEXEC_HANDOVER ({kernel.config}): it has no KHO"
             )
         return kernel
 
@@ -147,7 +151,7 @@ class QemuBackend:
         A crash kernel boots otherwise than a cold one: it is started by the source's panic, with KHO switched off.
         """
         key = (source.digest if asked.crash else "", target.digest, asked.target_append, asked.memory)
-        if key not in self._controls:
+        if (ending := self._controls.get(key)) is None:
             folder = workdir / "control"
             folder.mkdir(exist_ok=True)
             with _scratch_folder(workdir) as scratch:
@@ -158,11 +162,14 @@ class QemuBackend:
                     kernel, initrd = target.image, control_initrd(asked, scratch / "initrd")
                     append = f"{asked.target_append} qualify.stage=control"
                 machine = Machine(kernel, initrd, append, asked.memory)
-                ending = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
-            if ending.end is not End.FINISHED:  # perhaps our doing: no verdict comes of it, and it is tried again
-                return ending
-            self._controls[key] = ending
-        return self._controls[key]
+                try:
+                    ending = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
+                except BaseException as error:
+                    error.add_note(f"it was the control run: target {target.label} without a handover")
+                    raise
+            if ending.end is End.FINISHED:  # what went wrong may have been this once
+                self._controls[key] = ending
+        return ending
 
 
 @contextmanager
@@ -197,18 +204,29 @@ _KHO_SPOKE = (Meaning.KHO_FOUND, Meaning.KHO_REFUSED, Meaning.KHO_DISABLED_KDUMP
 
 
 def _check_kernels(
-    cell: CellInput, answers: Answers, logs: tuple[KernelLog, KernelLog], source: KernelFolder, target: KernelFolder
+    cell: CellInput,
+    answers: Answers,
+    source_log: KernelLog,
+    target_log: KernelLog,
+    source: KernelFolder,
+    target: KernelFolder,
 ) -> None:
+    """HarnessError when what booted is not what it was taken for, or cannot hand over and take over at all."""
     for side, release, kernel in ((answers.source, cell.source, source), (answers.target, cell.target, target)):
         if side.hello is not None:
             check_release(str(side.hello.get("release", "")), release.version, kernel.label, str(kernel.folder))
-    without = "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
     if cell.scenario.source.kho and answers.source.system.get("kho") is False:
-        said = logs[0].of(Meaning.KHO_NO_SCRATCH)
-        raise HarnessError(f"source {source.label} {f'has no room for scratch: {said[0].text}' if said else without}")
-    met = logs[1].of(*_KHO_SPOKE)
+        raise HarnessError(f"source {source.label} {_without_kho(source_log)}")
+    met = target_log.of(*_KHO_SPOKE)
     if answers.target.system.get("kho") is False and cell.scenario.target.kho and not met:
-        raise HarnessError(f"target {target.label} {without}")
+        raise HarnessError(f"target {target.label} {_without_kho(target_log)}")
+
+
+def _without_kho(log: KernelLog) -> str:
+    """Why there is no debugfs folder of KHO."""
+    if words := log.of(Meaning.KHO_NO_SCRATCH):
+        return f"has too little RAM for its scratch memory (host.ram and host.scratch of the scenario): {words[0].text}"
+    return "has no /sys/kernel/debug/kho: it needs CONFIG_KEXEC_HANDOVER and CONFIG_KEXEC_HANDOVER_DEBUGFS"
 
 
 def _timings(done: Boot) -> dict[str, float]:

@@ -7,8 +7,9 @@ RETRIEVE_SESSION, a region that is not revived, a test module without its subtre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qualify.backends.protocol import CellInput
 from qualify.backends.qemu.answers import Answers
@@ -87,10 +88,10 @@ def _region(number: int, cell: CellInput, region: ReserveMem, asked: Asked, seen
         return not_offered(object_id, "reserve-mem", "", "the source hands over no region of that name")
     log = seen.target_log
     if not log.named(Meaning.REGION_REVIVED, name):
-        nothing = log.of(Meaning.REGION_NOT_ALLOCATED) and not target.get("out")  # it may be another's
-        reply = Reply.REFUSED if nothing else Reply.AS_COLD
-        errno = "ENOMEM" if reply is Reply.REFUSED else ""
-        return ObjectObservation(object_id, "reserve-mem", Interface.RESERVE_MEM, reply, errno, notes=log.about(name))
+        nothing = _not_there(region, target, cell, seen)
+        reply, errno = (Reply.REFUSED, "ENOMEM") if nothing else (Reply.AS_COLD, "")
+        said = (*log.about(name), *(["there is no region of that name now"] if nothing else []))
+        return ObjectObservation(object_id, "reserve-mem", Interface.RESERVE_MEM, reply, errno, notes=said)
     component, form = cell.schema.components["reserve-mem"], cell.schema.written(cell.source, "reserve-mem")
     pairs: dict[str, tuple[str, str]] = {}
     notes: tuple[str, ...] = ()
@@ -107,6 +108,21 @@ def _region(number: int, cell: CellInput, region: ReserveMem, asked: Asked, seen
     return ObjectObservation(
         object_id, "reserve-mem", Interface.RESERVE_MEM, Reply.GIVEN, properties=properties, notes=notes
     )
+
+
+def _not_there(region: ReserveMem, target: Mapping[str, Any], cell: CellInput, seen: Seen) -> bool:
+    """Whether the target was asked for a region and has none: not revived, and no room for a fresh one.
+
+    Up to 6.19 the kernel does not say so (reserve_mem() in mm/memblock.c of 6.19.11). What it would hand over
+    itself is in debugfs, unless a fresh region lies in scratch: it says that, or refuses to finalise.
+    """
+    log, answers = seen.target_log, seen.answers.target
+    if not region.target_asks or target.get("out"):
+        return False
+    if log.of(Meaning.REGION_NOT_ALLOCATED):
+        return True
+    shown = cell.scenario.target.kho and answers.system.get("kho") and not answers.finalised
+    return bool(shown) and not log.of(Meaning.REGIONS_NOT_PRESERVED)
 
 
 def _metadata(cell: CellInput, seen: Seen) -> ObjectObservation:

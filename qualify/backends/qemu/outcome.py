@@ -33,9 +33,9 @@ def check_harness(boot: Boot, source: str, target: str) -> None:
         raise HarnessError(f"{len(damage)} records of the agent were damaged on their way: {damage[0]}")
     match ending.end:
         case End.QEMU_DIED:
-            raise HarnessError(ending.detail)
+            raise HarnessError(f"{where} ({ending.phase}): {ending.detail}")
         case End.SILENT:
-            raise HarnessError(f"{where}: {_SILENT}")
+            raise HarnessError(f"{where}: {ending.detail}: {_SILENT}")
         case End.AGENT_LOST:
             raise HarnessError(f"{where}: the agent was lost, and no kernel is to blame: {ending.detail}")
         case End.AGENT_FAILED:
@@ -80,6 +80,8 @@ def blame(ending: Ending, control: Ending | None, target: str) -> str:
             f"target {target} ended so: {ending.end}: {ending.detail}; without any handover it ended so: "
             f"{control.end}: {control.detail}"
         )
+        if control.end is End.SILENT:
+            text += f": {_SILENT}"
         raise CellTimeoutError(text) if ending.end is End.HANG else HarnessError(text)
     match ending.end:
         case End.HANG:

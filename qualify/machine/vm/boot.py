@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -28,9 +30,11 @@ from qualify.schema import LogMessage
 
 __all__ = ["CONSOLE_LOG", "MACHINE_FILE", "RECORDS_LOG", "Boot", "Patience", "boot"]
 
-CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE = "serial.log", "records.log", "machine.json"
+CONSOLE_LOG, RECORDS_LOG, MACHINE_FILE, QEMU_LOG = "serial.log", "records.log", "machine.json", "qemu.log"
+_ASKED_TO_END = "terminating on signal "
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20  # what anybody may ask for
+_ANSWER = 10.0  # seconds for QEMU to say how its machine is
 _GRACE = 2.0  # seconds for what is still on its way once QEMU has ended
 _ROUNDS = 2 * _PIPE_BYTES // _CHUNK + 8  # of the event loop, to read two full pipes
 
@@ -62,7 +66,8 @@ def boot(
 ) -> Boot:
     """Run a machine until it ends, and end it if it does not. It writes serial.log, records.log and machine.json.
 
-    HarnessError: QEMU is not there or does not start. The process is gone when this returns, however it does.
+    HarnessError: QEMU is not there or does not start. The process is gone when this returns, however it does. An
+    exception that ends it early gets a note of what was waited for.
     """
     program = find_qemu()
     accel = accelerator(program)
@@ -74,7 +79,7 @@ def boot(
         argv = arguments(program, machine, accel, console=console, port=port, control=control)
         about = {"qemu": qemu_version(program), "accelerator": accel.name, "why": accel.why, "command": argv}
         (workdir / MACHINE_FILE).write_text(json.dumps(about, indent=1) + "\n")
-        errors = stack.enter_context((workdir / "qemu.log").open("wb+"))
+        errors = stack.enter_context((workdir / QEMU_LOG).open("wb+"))
         fds = (console, port, control)
         try:
             process = spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=fds)
@@ -85,10 +90,14 @@ def boot(
         for pipe in pipes:
             pipe.close_into()
         files = [stack.enter_context((workdir / name).open("wb", buffering=0)) for name in (CONSOLE_LOG, RECORDS_LOG)]
-        asyncio.run(_watch(process, [p.out for p in pipes], ours, files, watch, workdir))
+        try:
+            asyncio.run(_watch(process, [p.out for p in pipes], ours, files, watch, workdir))
+        except BaseException as error:  # whatever limits the time of a cell: say what was waited for
+            error.add_note(f"the machine was at its {watch.phase}; {watch.last_words}")
+            raise
     watch.close()
-    if (workdir / "qemu.log").stat().st_size == 0:
-        (workdir / "qemu.log").unlink()
+    if (workdir / QEMU_LOG).stat().st_size == 0:
+        (workdir / QEMU_LOG).unlink()
     assert watch.ending is not None
     said = tuple(watch.records), tuple(watch.damage), tuple(watch.lines)
     return Boot(watch.ending, *said, watch.times, watch.cut)
@@ -140,10 +149,11 @@ async def _watch(
     loop = asyncio.get_running_loop()
     items: asyncio.Queue[_Item] = asyncio.Queue()
     started = loop.time()
+    qmp = _client()
     tasks = [
         asyncio.create_task(_read(pipes[0], files[0], "console", items)),
         asyncio.create_task(_read(pipes[1], files[1], "port", items)),
-        asyncio.create_task(_events(control, items)),
+        asyncio.create_task(_events(qmp, control, items)),
         asyncio.create_task(_exit(process, items)),
     ]
     try:
@@ -152,14 +162,15 @@ async def _watch(
             now = loop.time() - started
             gone = _feed(came, watch, now)
             if gone:  # a reset or the end of the process: only once all it has said has been read
-                await asyncio.wait(tasks[:3], timeout=_GRACE)
+                await asyncio.wait(tasks, timeout=_GRACE)
                 gone += _feed(_rest(items), watch, now)
-                broken = [value for what, value in gone if what == "exit"]
-                if broken:
-                    watch.died(broken[0] + _said(workdir))
+                if died := _how_it_died(workdir, gone):
+                    watch.died(died)
                 else:
                     watch.reset()
             elif watch.deadline <= now:
+                if why := await _not_running(qmp):
+                    watch.died(why)
                 watch.expired()
     finally:
         for task in tasks:
@@ -210,17 +221,19 @@ async def _read(source: int, file: Any, what: str, items: asyncio.Queue[_Item]) 
                 continue
             if not data:
                 return
-            file.write(data)
+            if file.write(data) != len(data):  # the last that there was room for
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             items.put_nowait((what, data))
     except OSError as error:  # the disk is full, most likely: nobody would keep the evidence
-        items.put_nowait(("error", HarnessError(f"cannot keep what the machine says: {error}")))
+        hint = "free some room there, or name another folder for temporary files in TMPDIR"
+        text = f"cannot keep what the machine says in {file.name}: {error.strerror}; {hint}"
+        items.put_nowait(("error", HarnessError(text)))
     finally:
         loop.remove_reader(source)
 
 
-async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:
+async def _events(qmp: Any, control: socket.socket, items: asyncio.Queue[_Item]) -> None:
     """QMP: why the machine stopped, where it says so before the process ends."""
-    qmp = _client()
     with suppress(Exception):  # a process that ends takes the connection with it: _exit() tells
         await qmp.connect(control)
         try:
@@ -230,9 +243,20 @@ async def _events(control: socket.socket, items: asyncio.Queue[_Item]) -> None:
                     if event["event"] == "SHUTDOWN" and data.get("guest"):
                         items.put_nowait(("reset", None))
                     elif event["event"] == "SHUTDOWN":  # then its exit status is 0 as well
-                        items.put_nowait(("exit", f"QEMU was ended from outside ({data.get('reason', 'unknown')})"))
+                        items.put_nowait(("asked", str(data.get("reason", "unknown"))))
         finally:
             await qmp.disconnect()
+
+
+async def _not_running(qmp: Any) -> str:
+    """Why a machine that says nothing cannot be held responsible for it: its QEMU does not run it; else ''."""
+    try:
+        found = await asyncio.wait_for(qmp.execute("query-status"), _ANSWER)
+    except TimeoutError:
+        return f"QEMU itself answered nothing for {_ANSWER:g} s: it was stopped, or this host is overloaded"
+    except Exception:  # no connection: nothing is known
+        return ""
+    return "" if found.get("running") else f"QEMU no longer runs the machine: its state is {found.get('status')}"
 
 
 def _client() -> Any:
@@ -249,14 +273,27 @@ async def _exit(process: subprocess.Popen[bytes], items: asyncio.Queue[_Item]) -
         loop.add_reader(handle, gone.set)
         await gone.wait()
         status = process.wait()
-        how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        items.put_nowait(("exit", f"QEMU ended with {how}") if status else ("reset", None))
+        items.put_nowait(("exit", status))
     finally:
         loop.remove_reader(handle)
         os.close(handle)
 
 
-def _said(workdir: Path) -> str:
-    """Its own last words behind a colon, ''."""
-    lines = (workdir / "qemu.log").read_text(errors="backslashreplace").strip().splitlines()
-    return f": {lines[-1]}" if lines else ""
+def _how_it_died(workdir: Path, gone: Sequence[_Item]) -> str:
+    """Why the process ended if that was no doing of the guest; '' for its reset, with which QEMU ends too.
+
+    A signal that asks QEMU to end gives status 0 as well: only its own words, or its last event, tell the two apart
+    (qemu_kill_report() in softmmu/runstate.c of 7.2).
+    """
+    said = (workdir / QEMU_LOG).read_text(errors="backslashreplace").strip().splitlines()
+    status = next((value for what, value in gone if what == "exit"), 0)
+    if asked := next((line for line in said if _ASKED_TO_END in line), ""):
+        return f"QEMU was ended from outside: {asked}"
+    if reason := next((value for what, value in gone if what == "asked"), ""):
+        return f"QEMU was ended from outside ({reason})"
+    if status == -signal.SIGKILL:
+        return "QEMU was killed (signal 9): by somebody, or by this host because its memory was full (see dmesg)"
+    if status == 0:
+        return ""
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return f"QEMU ended with {how}" + (f": {said[-1]}" if said else "")

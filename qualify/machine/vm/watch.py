@@ -57,6 +57,12 @@ class Watch:
         """What of the agent's words did not arrive as it was sent."""
         return self._port.damage
 
+    @property
+    def last_words(self) -> str:
+        """The last line on the console, and whose it is."""
+        last = next((line.text for line in reversed(self.lines) if line.text.strip()), "")
+        return f"the last line of the kernel is: {last}" if last else "its kernel has said nothing"
+
     def console(self, data: bytes, now: float) -> None:
         """Bytes of the serial console."""
         self._heard |= bool(data)
@@ -83,8 +89,7 @@ class Watch:
         if self.phase is Phase.BOOT and not self._heard:
             self._end(End.SILENT, "nothing came on the serial port")
         else:
-            last = next((line.text for line in reversed(self.lines) if line.text.strip()), "nothing")
-            self._over(End.HANG, f"nothing more came; the last line of the kernel is: {last}")
+            self._over(End.HANG, f"nothing more came; {self.last_words}")
 
     def close(self) -> None:
         """No more input: what is left of a line counts as one; half a record is damage if the agent was not done."""
@@ -140,6 +145,8 @@ class Watch:
     def _over(self, end: End, detail: str) -> None:
         """It came to an end by itself; what the kernel said last says why."""
         seen = self._seen
+        if end is End.RESET and self.phase is Phase.BOOT and not self.lines and not self.records:
+            return self._end(End.SILENT, f"nothing came on the serial port, and {detail}")
         if end is not End.QEMU_DIED:
             blamed = seen.get(Meaning.OOPS)
             if Meaning.NO_INIT in seen:
@@ -150,6 +157,9 @@ class Watch:
                 return self._end(End.AGENT_LOST, seen[Meaning.INIT_DIED])
             if blamed or Meaning.PANIC in seen:
                 return self._end(End.PANIC, seen.get(Meaning.PANIC) or blamed or "")
+            if end is End.RESET and Meaning.REBOOTING in seen:
+                spoke = self.phase in (Phase.WORK, Phase.TARGET_WORK)
+                return self._end(End.AGENT_LOST, f"{_RESTARTED[spoke]} ({seen[Meaning.REBOOTING]})")
         return self._end(end, detail)
 
     def _end(self, end: End, detail: str) -> None:
@@ -158,4 +168,13 @@ class Watch:
 
 
 _TOLD = {End.FINISHED, End.STAYED, End.AGENT_FAILED}  # the agent said that it is done
-_AGAINST = {Meaning.PANIC, Meaning.OOPS, Meaning.INIT_DIED, Meaning.OUT_OF_MEMORY, Meaning.NO_INIT}
+# A kernel that dies does not restart in good order: its user space, that is the agent, asked for it.
+_RESTARTED = (
+    "it restarted the machine, having found no port to speak on; the kernel needs two 8250 serial ports, and its "
+    "command line must leave them and qualify.port alone",
+    "it restarted the machine before it was done",
+)
+_AGAINST = {
+    *(Meaning.PANIC, Meaning.OOPS, Meaning.INIT_DIED, Meaning.OUT_OF_MEMORY, Meaning.NO_INIT),
+    Meaning.REBOOTING,  # weighs least
+}

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is to blame for a target that died: its handover, or whatever also stops it without one."""
+
+from __future__ import annotations
+
+import pytest
+
+from qualify.backends.qemu.outcome import blame, is_suspect
+from qualify.errors import CellTimeoutError, HarnessError
+from qualify.machine.vm import End, Ending, Phase
+
+LIVED = Ending(End.FINISHED, Phase.WORK)
+
+
+def ended(end: End, phase: Phase = Phase.TARGET_BOOT) -> Ending:
+    return Ending(end, phase, "the kernel's words")
+
+
+@pytest.mark.parametrize("end", [End.HANG, End.RESET, End.PANIC, End.OUT_OF_MEMORY])
+def test_it_dies_only_with_a_handover(end: End) -> None:
+    assert is_suspect(ended(end))
+    assert blame(ended(end), LIVED, "new")
+
+
+@pytest.mark.parametrize("control", [End.HANG, End.SILENT, End.PANIC, End.QEMU_DIED, End.AGENT_LOST])
+def test_it_dies_without_one_too(control: End) -> None:
+    with pytest.raises(CellTimeoutError, match="without any handover it ended so: " + control.value):
+        blame(ended(End.HANG), ended(control, Phase.BOOT), "new")
+    with pytest.raises(HarnessError, match="target new ended so: reset") as caught:
+        blame(ended(End.RESET), ended(control, Phase.BOOT), "new")
+    assert not isinstance(caught.value, CellTimeoutError)
+
+
+@pytest.mark.parametrize("end", [End.QEMU_DIED, End.AGENT_LOST, End.AGENT_FAILED, End.SILENT])
+def test_what_is_ours_is_never_suspected(end: End) -> None:
+    assert not is_suspect(ended(end))
+
+
+@pytest.mark.parametrize("end", list(End))
+def test_before_the_jump_nothing_is(end: End) -> None:
+    assert not is_suspect(ended(end, Phase.WORK))
