@@ -107,8 +107,11 @@ class _Constructor(SafeConstructor):
 
 
 def bounded_parser() -> YAML:
-    """Raises UnfitError for what aliases make too large."""
-    parser = YAML(typ="safe")
+    """Raises UnfitError for what aliases make too large.
+
+    Never the parser in C, which is taken where it happens to be installed: endless nesting crashes the process there.
+    """
+    parser = YAML(typ="safe", pure=True)
     parser.Constructor = _Constructor
     return parser
 

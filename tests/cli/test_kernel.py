@@ -188,7 +188,7 @@ def recorded(kernel: str) -> Callable[[KernelFolder], tuple[list[dict[str, Any]]
     """What a real kernel answered (tests/vectors/probe), in place of booting it again."""
     path = Path(__file__).parents[1] / "vectors" / "probe" / f"{kernel}.txt"
     told = [json.loads(line.split(" ", 3)[3]) for line in path.read_text().splitlines()]
-    return lambda _: (told, ["KHO: preserved", "unrelated"])
+    return lambda *_: (told, ["KHO: preserved", "unrelated"])
 
 
 def test_a_probe_says_what_a_kernel_is_and_keeps_it(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
