@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from qualify.agent import Record
 from qualify.backends import CellInput
 from qualify.backends.qemu import QemuBackend
 from qualify.backends.qemu.answers import Answers
@@ -96,7 +95,7 @@ PAIRS: dict[tuple[str, str], tuple[list[Verdict], Mapping[str, Verdict]]] = {
 }
 
 
-@pytest.mark.parametrize(("source", "target"), list(PAIRS), ids=">".join)
+@pytest.mark.parametrize(("source", "target"), [pytest.param(*p, id=" to ".join(p)) for p in PAIRS])
 def test_a_pair(source: str, target: str, tmp_path: Path) -> None:
     baseline, files = PAIRS[source, target]
     outcomes = run(source, target, FILES, tmp_path)
@@ -107,7 +106,6 @@ def test_a_pair(source: str, target: str, tmp_path: Path) -> None:
         assert {p.name for p in region.properties} >= {"size", "address", "contents"}, region.notes
     assert not (tmp_path / "source-not-read.json").exists()
     assert not (tmp_path / "target-not-read.json").exists()
-    assert (tmp_path / "target/in/fdt").read_bytes() == (tmp_path / "source/out/fdt").read_bytes() or C is baseline[2]
 
 
 def test_drift_shows_in_the_size_and_only_there(tmp_path: Path) -> None:
@@ -174,10 +172,6 @@ def test_what_a_cold_boot_answers(label: str, tmp_path: Path) -> None:
     ):  # fmt: skip
         assert said not in means, said
     assert Meaning.BOOT_BANNER in means
-
-
-def hello(records: Sequence[Record]) -> str:
-    return str(next(r for r in records if r.kind == "hello").fields["release"])
 
 
 def test_a_kernel_under_a_wrong_name_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
