@@ -10,7 +10,7 @@ import pytest
 from qualify.agent import Record
 from qualify.backends.qemu.answers import Answers
 from qualify.backends.qemu.backend import _keep
-from qualify.backends.qemu.outcome import blame, check_harness, check_release, is_suspect
+from qualify.backends.qemu.outcome import blame, check_harness, check_made, check_release, is_suspect
 from qualify.errors import CellTimeoutError, HarnessError
 from qualify.machine.vm import Boot, End, Ending, Phase
 from qualify.machine.vm.console import Line
@@ -93,6 +93,17 @@ def test_check_release(called: str, version: str, right: bool) -> None:
     else:
         with pytest.raises(HarnessError, match=r"calls itself .*, and stands for release label"):
             check_release(called, version, "label", "/k")
+
+
+@pytest.mark.parametrize(("made", "ours"), [("ENOMEM", True), ("ENOSPC", True), ("EINVAL", False), ("", False)])
+def test_a_file_that_did_not_fit_into_the_machine(made: str, ours: bool) -> None:
+    fields = {"session": 0, "token": "0x1a", "errno": made or "ENOSPC", "made": made, "step": "write" if made else ""}
+    side = Answers.of([Record(0, "hello", 0.0, {}), Record(1, "preserve", 0.0, fields)]).source
+    if not ours:
+        check_made(side, "7.1.13")
+        return
+    with pytest.raises(HarnessError, match=rf"source 7\.1\.13 has no memory for the file 0x1a \(write: {made}\)"):
+        check_made(side, "7.1.13")
 
 
 def test_answers_are_split_at_the_second_hello() -> None:
