@@ -63,7 +63,7 @@ def _is_refusal(record: Record) -> bool:
 
 
 def check_made(source: Side, label: str) -> None:
-    """Raise HarnessError when a file could not even be made for want of memory: that the machine was given too little."""
+    """Raise HarnessError when a file could not even be made for want of memory: the machine was given too little."""
     for (_, token), fields in source.files.items():
         if fields.get("made") in _NO_MEMORY:
             raise HarnessError(

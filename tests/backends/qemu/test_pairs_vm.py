@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import Result
 
@@ -187,6 +190,28 @@ def test_a_kernel_under_a_wrong_name_is_no_finding(tmp_path: Path, monkeypatch: 
     work.mkdir()
     with pytest.raises(Exception, match=r"calls itself 7\.1\.13, and stands for release 7\.3\.4"):
         QemuBackend().run(cell("7.3.4", "7.3.4", "reserve-mem-page"), work)
+
+
+def test_qemu_that_somebody_ends_is_no_reset_of_the_guest(tmp_path: Path) -> None:
+    """The real one ends with exit status 0 on SIGTERM, as after a reset; it tells the difference over QMP only."""
+    need("7.1.13")
+    kernel = find_kernels().get("7.1.13")
+    assert kernel is not None
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(b"")
+
+    def end_it() -> None:
+        log, deadline = tmp_path / "serial.log", time.monotonic() + 60
+        while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
+            time.sleep(0.1)
+        for process in psutil.Process().children():
+            if "qemu" in process.name():
+                process.terminate()
+
+    threading.Thread(target=end_it).start()
+    done = boot(Machine(kernel.image, initrd, "console=ttyS0 panic=0", 1 << 28), SCHEMA.messages, tmp_path)
+    assert done.ending.end is End.QEMU_DIED
+    assert done.ending.detail.startswith("QEMU was ended from outside (host-signal)")
 
 
 def test_probe_from_the_command_line(cli: Cli) -> None:  # noqa: F811
