@@ -20,7 +20,7 @@ __all__ = ["boot", "kernel", "need_vm"]
 
 def need_vm() -> None:
     if not os.environ.get("QUALIFY_KERNELS"):
-        pytest.skip("QUALIFY_KERNELS does not name a folder of kernels")
+        pytest.skip("QUALIFY_KERNELS names no folder of kernels (docs/kernels.md says how to get some)")
     if not shutil.which("qemu-system-x86_64"):
         pytest.skip("no qemu-system-x86_64 (Debian: qemu-system-x86)")
     try:

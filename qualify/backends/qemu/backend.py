@@ -19,7 +19,7 @@ from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_sc
 from qualify.backends.qemu.images import control_initrd, source_initrd
 from qualify.backends.qemu.log import KernelLog
 from qualify.backends.qemu.observe import Seen, observe
-from qualify.backends.qemu.outcome import blame, check_harness, check_release, is_suspect
+from qualify.backends.qemu.outcome import blame, check_harness, check_made, check_release, is_suspect
 from qualify.backends.qemu.projection import Asked, project
 from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
@@ -98,6 +98,7 @@ class QemuBackend:
         check_harness(done, source.label, target.label)
         answers = Answers.of(done.records)
         source_log, target_log = (KernelLog.of_boot(done.lines, n, first.schema.messages) for n in (0, 1))
+        check_made(answers.source, source.label)
         _check_kernels(first, answers, source_log, target_log, source, target)
         death = ""
         if is_suspect(done.ending):

@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 
 from qualify.agent import Record
+from qualify.backends.qemu.answers import Side
 from qualify.errors import CellTimeoutError, HarnessError
 from qualify.machine.vm import Boot, End, Ending
 
-__all__ = ["blame", "check_harness", "check_release", "is_suspect"]
+__all__ = ["blame", "check_harness", "check_made", "check_release", "is_suspect"]
 
+_NO_MEMORY = {"ENOMEM", "ENOSPC"}
 _SUSPECT = {End.PANIC, End.RESET, End.HANG, End.OUT_OF_MEMORY}
 _SILENT = (
     "the kernel wrote nothing to its serial console: it needs CONFIG_SERIAL_8250_CONSOLE, and nothing in its "
@@ -58,6 +60,16 @@ def check_harness(boot: Boot, source: str, target: str) -> None:
 
 def _is_refusal(record: Record) -> bool:
     return record.kind == "jump-failed" or (record.kind == "load" and bool(record.fields.get("errno")))
+
+
+def check_made(source: Side, label: str) -> None:
+    """Raise HarnessError when a file could not even be made for want of memory: the machine was given too little."""
+    for (_, token), fields in source.files.items():
+        if fields.get("made") in _NO_MEMORY:
+            raise HarnessError(
+                f"source {label} has no memory for the file {token:#x} ({fields.get('step', '')}: {fields['made']}); "
+                "the scenario's host.ram is too small for it"
+            )
 
 
 def check_release(called: str, version: str, label: str, folder: str) -> None:

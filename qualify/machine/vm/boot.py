@@ -234,17 +234,23 @@ async def _read(source: int, file: Any, what: str, items: asyncio.Queue[_Item]) 
 
 async def _events(qmp: Any, control: socket.socket, items: asyncio.Queue[_Item]) -> None:
     """QMP: why the machine stopped, where it says so before the process ends."""
-    with suppress(Exception):  # a process that ends takes the connection with it: _exit() tells
+    # listening before there is a connection: what comes right after it would be missed. A process that ends takes the
+    # connection with it: _exit() tells.
+    with suppress(Exception), qmp.listener(("SHUTDOWN",)) as listener:
         await qmp.connect(control)
+        over = asyncio.create_task(qmp.runstate_changed())  # a listener alone would wait for ever
         try:
-            with qmp.listener(("SHUTDOWN", "GUEST_PANICKED")) as listener:
-                async for event in listener:
-                    data = event["data"]
-                    if event["event"] == "SHUTDOWN" and data.get("guest"):
-                        items.put_nowait(("reset", None))
-                    elif event["event"] == "SHUTDOWN":  # then its exit status is 0 as well
-                        items.put_nowait(("asked", str(data.get("reason", "unknown"))))
+            while not (over.done() and listener.empty()):
+                event = asyncio.create_task(listener.get())
+                await asyncio.wait({event, over}, return_when=asyncio.FIRST_COMPLETED)
+                if not event.done():
+                    event.cancel()
+                elif (data := event.result()["data"]).get("guest"):
+                    items.put_nowait(("reset", None))
+                else:  # then its exit status is 0 as well
+                    items.put_nowait(("asked", str(data.get("reason", "unknown"))))
         finally:
+            over.cancel()
             await qmp.disconnect()
 
 
