@@ -15,7 +15,7 @@ from qualify.scenario import SEALS, KhoTest, Memfd, ReserveMem, Scenario, Sessio
 __all__ = ["INITRD", "KERNEL", "Asked", "PlacedRegion", "PlacedSession", "project"]
 
 KERNEL, INITRD = "/target/bzImage", "/target/initrd"  # in the source's initramfs
-_COMMON = "console=ttyS0 panic=-1 loglevel=7"
+_COMMON = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
 _CRASH_KERNEL = "crashkernel=256M"
 _SMALL_TEST = "test_kho.max_mem=4096"  # lib/test_kho.c of 6.18.15 and 7.3.4
 _ALLOW_SEALING, _HUGETLB, _NOEXEC_SEAL = 2, 4, 8  # MFD_* of include/uapi/linux/memfd.h
