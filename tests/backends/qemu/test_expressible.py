@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from qualify.backends.qemu.expressible import is_usual, unfit_scenario
+from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_scenario
 from qualify.scenario import Host, Placement, Region, ReserveMem, Scenario, library
 from tests.backends.qemu.said import cell
 from tests.machine.bench import ALPHA, FLB, METADATA, memfd, scenario, session
@@ -113,13 +113,23 @@ def test_each_reason(plan: Scenario, why: str) -> None:
         (scenario(ALPHA, target={"kind": "crash"}), False),
         (scenario(ALPHA, target={"initrd": 1 << 20}), False),
         (scenario(ALPHA, host=Host(ram=2 << 30)), False),
-        (scenario(ALPHA.model_copy(update={"target_asks": False})), False),
-        (scenario(ALPHA.model_copy(update={"target_size": 1})), False),
+        (scenario(ALPHA.model_copy(update={"target_asks": False})), True),
+        (scenario(ALPHA.model_copy(update={"target_size": 1})), True),
+        (scenario(ALPHA.model_copy(update={"target_size": 9 << 20})), False),
         (scenario(session(count=60)), True),
         (scenario(session(count=61)), False),
-        (scenario(session(memfd(hugetlb=2 << 20))), False),
+        (scenario(session(memfd(hugetlb=2 << 20))), True),
         (scenario(session(memfd(size=17 << 20))), False),
     ],
 )
 def test_who_shares_a_boot(plan: Scenario, usual: bool) -> None:
     assert is_usual(cell(plan)) is usual
+
+
+@pytest.mark.parametrize(
+    ("update", "otherwise"),
+    [({}, False), ({"target_size": 1}, True), ({"target_align": 1 << 20}, True), ({"target_asks": False}, True)],
+)
+def test_who_has_a_region_allocated_afresh(update: dict[str, object], otherwise: bool) -> None:
+    """The kernel warns about it, so these share boots among themselves only."""
+    assert asks_otherwise(cell(scenario(ALPHA.model_copy(update=update)))) is otherwise

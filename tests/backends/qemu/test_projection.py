@@ -14,7 +14,10 @@ from qualify.scenario import library
 from tests.backends.qemu.said import cell
 
 LIBRARY = library()
-COMMON = "console=ttyS0 panic=-1 loglevel=7 kho=on liveupdate=on kho_scratch=65536K,131072K,0K"
+COMMON = (
+    "console=ttyS0 panic=-1 loglevel=7 printk.time=1 kho=on liveupdate=on kho_scratch=65536K,131072K,0K "
+    "test_kho.max_mem=4096"
+)
 
 
 def test_a_shared_boot() -> None:

@@ -129,7 +129,7 @@ def test_one_byte_is_not_silence(said: tuple[str, bytes]) -> None:
 def test_a_silent_console_and_an_agent_that_speaks_is_no_silence() -> None:
     watch = talk(watching(), ("port", SOURCE))
     watch.expired()
-    assert watch.ending == Ending(End.HANG, Phase.WORK, "nothing more came; the last line of the kernel is: nothing")
+    assert watch.ending == Ending(End.HANG, Phase.WORK, "nothing more came; its kernel has said nothing")
 
 
 def test_the_first_end_counts() -> None:
