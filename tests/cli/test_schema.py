@@ -55,7 +55,7 @@ def test_every_fact_of_a_release_is_shown_with_where_it_comes_from() -> None:
     plain = json.loads(run("show", "6.19.11", "--json").stdout)["components"]["memfd"]
     facts = {"writes", "reads", "requires", *plain["on"], *load().components["memfd"].traits}
     assert set(plain["sources"]) == facts
-    assert len(facts) == len(shown) == 11
+    assert len(facts) == len(shown) == 12
     assert plain["sources"]["unsealed-as"]["kind"] == "observed"
     assert plain["sources"]["malformed"]["file"] == "mm/memfd_luo.c"
 

@@ -30,7 +30,7 @@ def probed(capture: str, registered: str = "", **more: Any) -> ProbeReport:
     [
         ("6.18.15", OLD, ("6.18.15",)),
         ("6.19.11", LUO, ("6.19.11", "6.19.8")),  # these differ in what they do, not in what they write
-        ("7.1.13", CONFIG, ("7.1.13", "7.1.3")),
+        ("7.1.13", CONFIG, ("7.1.13", "7.1.13-drift", "7.1.3")),
         ("7.3.4", CONFIG, ("7.3.4", "7.2.13")),
         ("7.3.4-many", CONFIG, ("7.3.4", "7.2.13")),  # without reserve_mem= nobody expects regions
     ],
@@ -88,7 +88,7 @@ def test_a_string_that_the_schema_does_not_know_is_a_finding() -> None:
     assert (difference.component, difference.expected) == ("kho", "kho-v3 ('kho-v3')")
     assert difference.seen.startswith("'kho-v9' with ")
     assert report.nearest is not None
-    assert report.nearest[0] in ("7.1.13", "7.1.3")
+    assert report.nearest[0] in ("7.1.13", "7.1.13-drift", "7.1.3")
 
 
 def test_a_struct_of_another_version_or_size_is_a_finding() -> None:
@@ -119,7 +119,7 @@ def test_a_kernel_with_kho_off_matches_nothing() -> None:
 def test_a_release_that_the_schema_does_not_have() -> None:
     report = probed("7.1.13", "ours")
     assert (report.known, report.agrees) == (False, None)
-    assert report.matches == ("7.1.13", "7.1.3")
+    assert report.matches == ("7.1.13", "7.1.13-drift", "7.1.3")
 
 
 def test_what_is_recorded_is_json_with_everything_decoded() -> None:
@@ -188,7 +188,7 @@ RECORDED = Path(__file__).parents[1] / "vectors" / "probe"
     [
         ("6.18.15", ("6.18.15",)),
         ("6.19.11", ("6.19.11", "6.19.8")),
-        ("7.1.13", ("7.1.13", "7.1.3")),
+        ("7.1.13", ("7.1.13", "7.1.13-drift", "7.1.3")),
         ("7.1.13-nomemfd", ("7.1.13-nomemfd",)),
         ("7.3.4", ("7.3.4", "7.2.13")),
     ],

@@ -235,7 +235,7 @@ def test_real_takes_the_kernels_at_hand_and_their_variants(schema: Schema, libra
         *("6.18.15", "6.19.11", "7.1.13", "7.1.13-drift", "7.1.13-nomemfd", "7.3.4"),
     ]
     assert {r.label for r in chosen.releases} >= DOWNSTREAM
-    assert (len(chosen.pairs), real.backends) == (36, ("qemu",))
+    assert (len(chosen.pairs), real.backends) == (36, ("simulator", "qemu"))
     assert [s.id for s in chosen.scenarios] == ["baseline", "sparse"]
 
 

@@ -107,3 +107,15 @@ def test_inline_kho_test() -> None:
     assert fdt.node_check_compatible(root, form.fdt.compatible) == 0
     assert root.get("magic") == int(form.constants["magic"]).to_bytes(4, "little")
     assert fdt.encode_sequential(root) == blob
+
+
+def test_swapped_members() -> None:
+    vector = DERIVED["memfd-v2-drift"]
+    codec = Kernel(schema(), schema().release("7.1.13-drift")).codec(schema().format("memfd-v2-drift").struct)
+    blob = PAGES[int(vector["at"], 16)][: codec.size]
+    assert codec.unpack(blob) == vector["values"]
+    assert codec.pack(vector["values"]) == blob
+    # the kernel that it drifted from reads the same bytes otherwise, and has no way to notice
+    upstream = Kernel(schema(), schema().release("7.1.13"))
+    read = upstream.codec(schema().format("memfd-v2").struct).unpack(blob)
+    assert (read["pos"], read["size"]) == (vector["values"]["size"], vector["values"]["pos"])
