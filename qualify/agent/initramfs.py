@@ -94,18 +94,27 @@ def _write_entry(to: IO[bytes], entry: Entry, number: int) -> int:
 
 
 def _write_file(to: IO[bytes], path: str, source: Path, number: int, mode: int) -> int:
+    """Copy a file of the host. An OSError of `to`, such as a full disk, is the caller's to tell."""
     try:
-        with source.open("rb") as file:
-            size = left = os.fstat(file.fileno()).st_size
-            written = _write_header(to, path, number, mode, size, 1)
-            while left and (piece := file.read(min(_PIECE, left))):
-                written += to.write(piece)
-                left -= len(piece)
-            if left or file.read(1):
-                raise HarnessError(f"{source}: changed its size while it was copied into an initramfs")
-            return written
+        file = source.open("rb")
     except OSError as error:
         raise HarnessError(f"cannot copy {source} into an initramfs: {error}") from error
+    with file:
+        size = left = os.fstat(file.fileno()).st_size
+        written = _write_header(to, path, number, mode, size, 1)
+        while left and (piece := _piece(file, left)):
+            written += to.write(piece)
+            left -= len(piece)
+        if left or file.read(1):
+            raise HarnessError(f"{source}: changed its size while it was copied into an initramfs")
+        return written
+
+
+def _piece(file: IO[bytes], left: int) -> bytes:
+    try:
+        return file.read(min(_PIECE, left))
+    except OSError as error:
+        raise HarnessError(f"cannot copy {file.name} into an initramfs: {error}") from error
 
 
 def _write_header(to: IO[bytes], path: str, number: int, mode: int, size: int, links: int) -> int:

@@ -185,7 +185,7 @@ def not_measured(lab: Lab, outcome: Outcome, status: Status, *words: str) -> Non
     row = outcome.row
     assert (outcome.status, row.status, row.verdict) == (4, status, None), (outcome.stderr, row)
     for word in words:
-        assert word in row.detail
+        assert word in row.detail, row.detail
     assert "\n" not in row.detail, "one line in a table"
     cell = f"{row.cell.source} → {row.cell.target}, {row.cell.scenario} on qemu"
     assert f"not measured: {cell}" in outcome.stdout.splitlines()
