@@ -65,6 +65,7 @@ def gone(process: psutil.Process) -> bool:
 def test_a_run_that_is_ended_amid_a_boot_is_resumed(lab: Lab, number: signal.Signals) -> None:
     run = lab.start("--no-share", "--jobs", "1")
     machine = second_boot(lab, run)
+    machine.suspend()  # or it is done before the signal has come through
     workers = psutil.Process(run.pid).children(recursive=True)
     os.kill(run.pid, number)
     run.communicate()
