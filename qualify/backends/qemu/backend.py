@@ -15,7 +15,7 @@ from pathlib import Path
 from qualify.agent import agent_binary, blobs, ktap
 from qualify.backends.protocol import CellInput, Needs
 from qualify.backends.qemu.answers import Answers
-from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_scenario
+from qualify.backends.qemu.expressible import MOST_REGIONS, asks_otherwise, is_usual, unfit_scenario
 from qualify.backends.qemu.images import control_initrd, source_initrd
 from qualify.backends.qemu.log import KernelLog
 from qualify.backends.qemu.observe import Seen, observe
@@ -30,7 +30,7 @@ from qualify.schema import Meaning, Release
 
 __all__ = ["QemuBackend"]
 
-_MOST_REGIONS, _MOST_SESSIONS, _MOST_BYTES = 8, 200, 64 << 20  # of one shared boot
+_MOST_SESSIONS, _MOST_BYTES = 200, 64 << 20  # of one shared boot
 _OWN = 320 << 20  # bytes of host memory that QEMU and a small guest take
 _STRUCT_PAGE = 64
 _BLOB = re.compile(r"(?:in|out)/(?:fdt|sub_fdts/(?!\.)[\w.+~-]{1,200})", re.ASCII)  # a KHO subtree is named by its user
@@ -75,7 +75,7 @@ class QemuBackend:
         regions = sum(isinstance(o, ReserveMem) for o in things)
         sessions = sum(o.count for o in things if isinstance(o, Session))
         touched = sum(s.touched_bytes for s in scenarios)
-        return regions <= _MOST_REGIONS and sessions <= _MOST_SESSIONS and touched <= _MOST_BYTES
+        return regions <= MOST_REGIONS and sessions <= _MOST_SESSIONS and touched <= _MOST_BYTES
 
     def needs(self, cells: Sequence[CellInput]) -> Needs:
         ram = max(c.scenario.host.ram for c in cells)

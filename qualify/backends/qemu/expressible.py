@@ -6,11 +6,11 @@ from __future__ import annotations
 from qualify.backends.protocol import CellInput
 from qualify.scenario import Flb, Host, KexecMetadata, Placement, ReserveMem, Session, TargetActions
 
-__all__ = ["FLB_NAMES", "asks_otherwise", "is_usual", "unfit_scenario"]
+__all__ = ["FLB_NAMES", "MOST_REGIONS", "asks_otherwise", "is_usual", "unfit_scenario"]
 
 _ADDRESS_TAGS = {"boundary"}  # scenarios whose point is where something lies
 _LARGEST_RAM = 64 << 30
-_MOST_REGIONS = 8  # RESERVE_MEM_MAX_ENTRIES in mm/memblock.c of 7.3.4
+MOST_REGIONS = 8  # RESERVE_MEM_MAX_ENTRIES in mm/memblock.c of 7.3.4
 _DEFAULT = TargetActions()
 #: What lib/tests/liveupdate.c registers, LIVEUPDATE_TEST_FLB_COMPATIBLE() in include/linux/liveupdate.h of 7.1.13.
 FLB_NAMES = tuple(f"liveupdate-test-flb-v{i}" for i in range(3))
@@ -52,7 +52,7 @@ def _unfit_objects(cell: CellInput) -> str:
                 regions += 1
             case _:
                 pass
-    return "" if regions <= _MOST_REGIONS else f"a command line takes {_MOST_REGIONS} regions"
+    return "" if regions <= MOST_REGIONS else f"a command line takes {MOST_REGIONS} regions"
 
 
 def asks_otherwise(cell: CellInput) -> bool:

@@ -10,12 +10,12 @@ from qualify.agent import Fill, Finalise, Load, LoadKind, Plan, PlanFile, PlanRe
 from qualify.backends.protocol import CellInput
 from qualify.backends.qemu.naming import REGION_NAME, SESSION_NAME, free_name
 from qualify.machine.contents import object_seed
+from qualify.machine.vm import LOGGING
 from qualify.scenario import SEALS, KhoTest, Memfd, ReserveMem, Scenario, Session
 
 __all__ = ["INITRD", "KERNEL", "Asked", "PlacedRegion", "PlacedSession", "project"]
 
 KERNEL, INITRD = "/target/bzImage", "/target/initrd"  # in the source's initramfs
-_COMMON = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
 _CRASH_KERNEL = "crashkernel=256M"
 _SMALL_TEST = "test_kho.max_mem=4096"  # lib/test_kho.c of 6.18.15 and 7.3.4
 _ALLOW_SEALING, _HUGETLB, _NOEXEC_SEAL = 2, 4, 8  # MFD_* of include/uapi/linux/memfd.h
@@ -168,7 +168,7 @@ def _own_test(cells: Sequence[CellInput]) -> list[str]:
 
 def _source_words(cells: Sequence[CellInput], regions: Sequence[PlacedRegion], append: str) -> list[str]:
     scenario = cells[0].scenario
-    words = [_COMMON, *_switches(scenario.source.kho, scenario.source.liveupdate), _scratch(scenario)]
+    words = [LOGGING, *_switches(scenario.source.kho, scenario.source.liveupdate), _scratch(scenario)]
     words += _own_test(cells)
     words += [f"reserve_mem={r.region.size}:{r.region.align}:{r.name}" for r in regions]
     return [*words, *([_CRASH_KERNEL] if _crashes(scenario) else []), *([append] if append else [])]
@@ -176,7 +176,7 @@ def _source_words(cells: Sequence[CellInput], regions: Sequence[PlacedRegion], a
 
 def _target_words(cells: Sequence[CellInput], regions: Sequence[PlacedRegion], append: str) -> list[str]:
     scenario = cells[0].scenario
-    words = [_COMMON, *_switches(scenario.target.kho, scenario.target.liveupdate), _scratch(scenario)]
+    words = [LOGGING, *_switches(scenario.target.kho, scenario.target.liveupdate), _scratch(scenario)]
     words += _own_test(cells)
     for placed in regions:
         region = placed.region

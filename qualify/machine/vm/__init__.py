@@ -4,9 +4,10 @@
 from qualify.machine.vm.accel import Accelerator, accelerator
 from qualify.machine.vm.boot import Boot, Patience, boot
 from qualify.machine.vm.ending import End, Ending, Phase
-from qualify.machine.vm.qemu import Machine, find_qemu, qemu_version
+from qualify.machine.vm.qemu import LOGGING, Machine, find_qemu, qemu_version
 
 __all__ = [
+    "LOGGING",
     "Accelerator",
     "Boot",
     "End",

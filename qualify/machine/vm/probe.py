@@ -11,13 +11,13 @@ from qualify.errors import CellTimeoutError, HarnessError
 from qualify.kernels import KernelFolder
 from qualify.machine.vm.boot import Boot, boot
 from qualify.machine.vm.ending import End
-from qualify.machine.vm.qemu import Machine
+from qualify.machine.vm.qemu import LOGGING, Machine
 from qualify.schema import LogMessage
 
 __all__ = ["probe_kernel"]
 
 _MEMORY = 1 << 30
-_APPEND = "console=ttyS0 panic=-1 loglevel=7 kho=on liveupdate=on kho_scratch=64M,128M,0 qualify.stage=probe"
+_APPEND = f"{LOGGING} kho=on liveupdate=on kho_scratch=64M,128M,0 qualify.stage=probe"
 _PAGE = 4096
 
 

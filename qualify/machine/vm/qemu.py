@@ -13,8 +13,10 @@ from pathlib import Path
 from qualify.errors import HarnessError
 from qualify.machine.vm.accel import Accelerator
 
-__all__ = ["Machine", "arguments", "find_qemu", "qemu_version"]
+__all__ = ["LOGGING", "Machine", "arguments", "find_qemu", "qemu_version"]
 
+#: First words of every kernel command line: log records, with their time, go to the first serial port.
+LOGGING = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
 _PROGRAM = "qemu-system-x86_64"
 _OVERRIDE = "QUALIFY_QEMU"
 
