@@ -31,7 +31,7 @@ __all__ = ["Decider", "decide", "decide_many", "decider"]
 # what each stage looks at, on either side
 _LUO = ("luo", "luo-session", "luo-file", "luo-flb", "kho-block")
 _STAGES: dict[str, tuple[tuple[str, ...], Callable[[Desk], tuple[Option, ...]]]] = {
-    "reserve-mem": (("reserve-mem",), region_options),
+    "reserve-mem": (("reserve-mem", "kho"), region_options),
     "memfd": (("memfd", "kho-vmalloc", "kho"), memfd_options),
     "kexec-metadata": (("kexec-metadata",), metadata_options),
     "kho-test": (("kho-test", "kho-vmalloc", "kho"), test_options),

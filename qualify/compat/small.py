@@ -35,7 +35,9 @@ def _squeezed(desk: Desk, fates: list[Fate]) -> tuple[Fate, ...]:
     regions = {f.index: m for f in fates if isinstance(m := desk.cargo.items[f.index].model, ReserveMem)}
     afresh = [f for f in fates if f.verdict is Verdict.LOST and part is not None and regions[f.index].target_asks]
     sizes = [regions[f.index].wanted_size for f in afresh]
-    room = dict(zip((f.index for f in afresh), fits_afresh(desk.cargo.scenario, sizes), strict=True))
+    kho = desk.target.get("kho")
+    extends = kho is not None and bool(kho.traits["extends-scratch"])
+    room = dict(zip((f.index for f in afresh), fits_afresh(desk.cargo.scenario, sizes, extends), strict=True))
     return tuple(f if room.get(f.index, True) else _no_room(desk, part, f) for f in fates)
 
 

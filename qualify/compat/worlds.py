@@ -19,7 +19,7 @@ from qualify.compat.profile import Part, Profile
 from qualify.compat.reach import Reach, beyond_ram, full, nothing, reach
 from qualify.compat.rules import reason
 from qualify.model import Consequence, Reason
-from qualify.scenario import ReserveMem, room_beside_image, spare_early
+from qualify.scenario import ReserveMem, early_memory, room_beside_image, spare_early
 from qualify.schema import ChunkListMap, Condition, Reaction
 
 __all__ = ["End", "World", "worlds"]
@@ -72,8 +72,9 @@ def worlds(cargo: Cargo, sent: Consignment, source: Profile, target: Profile, me
     if crash:
         text = "the handover lies outside the memory that the crash kernel knows"
         return (World(End.PANIC, reasons=(reason("OPS007", "kho", text),)),)
-    if spare_early(scenario) is None:
-        need, left = scenario.target.early_memory >> 20, sum(room_beside_image(scenario) or ()) >> 20
+    extends = bool(kho.traits["extends-scratch"])
+    if spare_early(scenario, extends) is None:
+        need, left = early_memory(scenario, extends) >> 20, sum(room_beside_image(scenario) or ()) >> 20
         text = f"{need} MiB are needed before the map is read, {left} MiB of scratch are left"
         return (World(End.PANIC, reasons=(reason("OPS010", "kho", text),)),)
     broken = _broken_subtrees(meeting)

@@ -78,7 +78,8 @@ class Booting:
 
     def allocate_early(self, size: int) -> bool:
         """Whether memblock finds `size` bytes in one piece: after a handover out of scratch only, else anywhere."""
-        if self.accepted and not fits_afresh(self.scenario, [*self._afresh, size])[-1]:
+        extends = bool(self.kernel.trait("kho", "extends-scratch"))
+        if self.accepted and not fits_afresh(self.scenario, [*self._afresh, size], extends)[-1]:
             return False
         self._afresh.append(size)
         return True

@@ -23,7 +23,7 @@ from qualify.machine.target_metadata import read_metadata
 from qualify.machine.target_reserve_mem import look_at_reserve_mem, revive_reserve_mem
 from qualify.machine.target_session import open_device
 from qualify.model import Consequence, Interface, MachineObservation, ObjectObservation, Reply
-from qualify.scenario import Flb, KexecMetadata, KhoTest, ReserveMem, Session, spare_early
+from qualify.scenario import Flb, KexecMetadata, KhoTest, ReserveMem, Session, early_memory, spare_early
 from qualify.schema import ChunkListMap, Condition, Format, Reaction
 from qualify.wire import chunklist, fdt, radix
 from qualify.wire.chunklist import Blocks
@@ -133,8 +133,9 @@ class TargetKernel(Booting):
             return
         if (self._scratch - Intervals.range(0, self.memory.ram_bytes)).size:
             raise KernelPanicError("scratch memory lies where there is no RAM")
-        wanted = self.scenario.target.early_memory
-        if spare_early(self.scenario) is None:
+        extends = bool(self.kernel.trait("kho", "extends-scratch"))
+        wanted = early_memory(self.scenario, extends)
+        if spare_early(self.scenario, extends) is None:
             raise KernelPanicError(f"out of scratch memory before the map was read: {wanted} bytes do not fit")
         for start, end in zip(self._scratch.starts[::-1].tolist(), self._scratch.ends[::-1].tolist(), strict=True):
             self.memory.reuse(Intervals.range(max(start, end - wanted), end))

@@ -23,7 +23,7 @@ from qualify.scenario.placement import (
     session_files,
     split_range,
 )
-from qualify.scenario.scratch import fits_afresh, room_beside_image, spare_early
+from qualify.scenario.scratch import early_memory, fits_afresh, is_extended, room_beside_image, spare_early
 
 __all__ = [
     "DATA",
@@ -43,9 +43,11 @@ __all__ = [
     "Session",
     "SourceActions",
     "TargetActions",
+    "early_memory",
     "file_blocks",
     "fits_afresh",
     "folio_addresses",
+    "is_extended",
     "kho_test_blocks",
     "library",
     "load_scenarios",

@@ -17,6 +17,9 @@ from qualify.schema.base import Frozen
 __all__ = ["Host", "Placement", "Region", "Scenario", "SourceActions", "TargetActions"]
 
 
+_STRUCT_PAGE = 64  # bytes; sizeof(struct page) by the BTF of every x86-64 kernel at hand
+
+
 class Region(Frozen):
     """A physical range, in bytes."""
 
@@ -63,7 +66,7 @@ class TargetActions(Frozen):
     without: tuple[str, ...] = ()
     image: Size = 18 << 20  # what the kernel needs to unpack itself (init_size), loaded into scratch by the source
     initrd: Size = 30 << 20  # loaded into scratch too, in one piece of its own
-    early_memory: Size = 16 << 20  # allocated before the memory map has been read
+    early_memory: Size | None = None  # allocated before the map is read; None: a struct page for every page of RAM
 
 
 class Placement(Frozen):
@@ -104,6 +107,11 @@ class Scenario(Frozen):
             if isinstance(obj, Session):
                 ids.extend(obj.file_id(f) for f in obj.files)
         return tuple(ids)
+
+    @property
+    def struct_pages(self) -> int:
+        """Bytes of struct page for the RAM of the host."""
+        return self.host.ram // (self.target.page_size or PAGE) * _STRUCT_PAGE
 
     @cached_property
     def digest(self) -> str:

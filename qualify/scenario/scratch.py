@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from qualify.scenario.model import Scenario
 
-__all__ = ["fits_afresh", "room_beside_image", "spare_early"]
+__all__ = ["early_memory", "fits_afresh", "is_extended", "room_beside_image", "spare_early"]
+
+_EXTENT = 1 << 30  # bytes
 
 
 def room_beside_image(scenario: Scenario) -> tuple[int, ...] | None:
@@ -29,10 +31,31 @@ def room_beside_image(scenario: Scenario) -> tuple[int, ...] | None:
     return tuple(left)
 
 
-def spare_early(scenario: Scenario) -> tuple[int, ...] | None:
+def is_extended(scenario: Scenario, extends: bool) -> bool:
+    """Whether a target with the trait `extends-scratch` finds anything to extend scratch by, before it allocates much.
+
+    Whole GiB without anything preserved. Simplified: wherever RAM is more than one. Source: kho_extend_scratch() and
+    KHO_SCRATCH_EXT_BLKSIZE in kernel/liveupdate/kexec_handover.c of 7.3.4.
+    """
+    return extends and scenario.host.ram > _EXTENT
+
+
+def early_memory(scenario: Scenario, extends: bool) -> int:
+    """Bytes that the target takes from scratch before it has read the map: what the scenario says, else struct pages.
+
+    Simplified: hash tables and per-cpu areas come on top in a kernel. Source: free_area_init() and sparse_init() run
+    before kho_memory_init() up to 7.2 and after kho_memory_init_early() in 7.3; with 16 GiB of RAM 6.18 and 7.1 boot
+    with 384 MiB of scratch and hang with 192, where 7.3 boots (docs/observed.md).
+    """
+    if scenario.target.early_memory is not None:
+        return scenario.target.early_memory
+    return 0 if is_extended(scenario, extends) else scenario.struct_pages
+
+
+def spare_early(scenario: Scenario, extends: bool) -> tuple[int, ...] | None:
     """What is then left beside the target's early allocations, from the top region down; None where they do not fit."""
     left = list(room_beside_image(scenario) or ())
-    wanted = scenario.target.early_memory
+    wanted = early_memory(scenario, extends)
     for index in reversed(range(len(left))):
         taken = min(left[index], wanted)
         left[index] -= taken
@@ -40,13 +63,16 @@ def spare_early(scenario: Scenario) -> tuple[int, ...] | None:
     return None if wanted else tuple(left)
 
 
-def fits_afresh(scenario: Scenario, sizes: Sequence[int]) -> tuple[bool, ...]:
+def fits_afresh(scenario: Scenario, sizes: Sequence[int], extends: bool) -> tuple[bool, ...]:
     """Whether each region of `sizes` bytes, allocated in this order, still finds a place in one piece.
 
-    reserve_mem= is parsed before kho_memory_init(), while memblock gives out scratch only. Source: reserve_mem() in
-    mm/memblock.c and choose_memblock_flags(), 7.1.13; seen on booted 7.1.13 and 7.3.4 (docs/observed.md).
+    `extends` as for is_extended(): 7.3.4 with 4 GiB of RAM finds room where with 1 GiB it does not. reserve_mem= is
+    parsed before kho_memory_init(), while memblock gives out scratch only. Source: reserve_mem() in mm/memblock.c and
+    choose_memblock_flags(), 7.1.13; seen on booted 7.1.13 and 7.3.4 (docs/observed.md).
     """
-    left = list(spare_early(scenario) or ())
+    if is_extended(scenario, extends):
+        return (True,) * len(sizes)
+    left = list(spare_early(scenario, extends) or ())
     found = []
     for size in sizes:
         home = next((i for i in reversed(range(len(left))) if left[i] >= size), None)

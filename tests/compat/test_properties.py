@@ -94,7 +94,9 @@ def _actions() -> st.SearchStrategy[dict[str, Any]]:
         {"neighbours": st.sampled_from(["unknown", "zero", "in-ram", "beyond-ram"])},
         optional={"metadata": st.sampled_from([0x38000000, 0x38800000, 0x3A400000, 0x80000000])},
     )
-    host = st.fixed_dictionaries({"ram": st.sampled_from([1 << 30, 4 << 30, 64 << 30, 1 << 40])})
+    small = st.sampled_from([1 << 30, 4 << 30, 64 << 30]).map(lambda ram: {"ram": ram})
+    large = st.just({"ram": 1 << 40, "scratch": [{"at": 1 << 39, "size": 20 << 30}]})  # 16 GiB of struct page
+    host = st.one_of(small, large)
     return st.fixed_dictionaries({"source": source, "target": target, "placement": placement, "host": host})
 
 

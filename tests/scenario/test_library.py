@@ -205,7 +205,7 @@ def test_operator_mistakes_are_all_covered() -> None:
     assert any(i > scratch for i, scratch in zip(image, largest, strict=True))
     room = [sum(r.size for r in s.host.scratch) for s in scenarios]
     fits = zip(scenarios, image, room, largest, strict=True)
-    assert any(i <= most and i + s.target.early_memory > all_ for s, i, all_, most in fits)
+    assert any(i <= most and i + (s.target.early_memory or 0) > all_ for s, i, all_, most in fits)
 
 
 def test_flbs_come_with_a_file() -> None:

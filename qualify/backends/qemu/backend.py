@@ -18,12 +18,13 @@ from qualify.backends.qemu.answers import Answers
 from qualify.backends.qemu.expressible import MOST_REGIONS, asks_otherwise, is_usual, unfit_scenario
 from qualify.backends.qemu.images import control_initrd, source_initrd
 from qualify.backends.qemu.log import KernelLog
+from qualify.backends.qemu.lucky import has_lost_root, is_given, noted
 from qualify.backends.qemu.observe import Seen, observe
-from qualify.backends.qemu.outcome import blame, check_harness, check_made, check_release, is_suspect
-from qualify.backends.qemu.projection import Asked, project
+from qualify.backends.qemu.outcome import Control, blame, check_harness, check_made, check_release, is_suspect
+from qualify.backends.qemu.projection import CLEARING, Asked, project
 from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
-from qualify.machine.vm import Boot, End, Ending, Machine, accelerator, boot, find_qemu, qemu_version
+from qualify.machine.vm import Boot, End, Machine, accelerator, boot, find_qemu, qemu_version
 from qualify.model import Evidence, MachineObservation
 from qualify.scenario import ReserveMem, Session
 from qualify.schema import Meaning, Release
@@ -33,6 +34,11 @@ __all__ = ["QemuBackend"]
 _MOST_SESSIONS, _MOST_BYTES = 200, 64 << 20  # of one shared boot
 _OWN = 320 << 20  # bytes of host memory that QEMU and a small guest take
 _STRUCT_PAGE = 64
+_MOST_CLEARED = 4 << 30  # bytes of RAM that a guest may touch altogether
+_CLEARED = (
+    "the target could not read the root FDT any more, so nobody had reserved it; booted again with init_on_free=1, "
+    "which clears what nobody reserved"
+)
 _BLOB = re.compile(r"(?:in|out)/(?:fdt|sub_fdts/(?!\.)[\w.+~-]{1,200})", re.ASCII)  # a KHO subtree is named by its user
 
 
@@ -46,7 +52,7 @@ class QemuBackend:
     def __init__(self) -> None:
         self._registry: Registry | None = None
         self._unusable: str | None = None
-        self._controls: dict[tuple[str, str, str, int], Ending] = {}
+        self._controls: dict[tuple[str, str, str, int], Control] = {}
 
     def inputs(self, cell: CellInput) -> tuple[str, ...]:
         """The images, and what is appended to their command lines."""
@@ -87,9 +93,22 @@ class QemuBackend:
         return self.run_together([cell], workdir)[0]
 
     def run_together(self, cells: Sequence[CellInput], workdir: Path) -> Sequence[MachineObservation]:
+        found, reused = self._boot(cells, workdir)
+        if reused and any(is_given(o) for o in found) and cells[0].scenario.host.ram <= _MOST_CLEARED:
+            # nobody reserved the memory, and nobody has used it yet: a kernel that clears what is free says what it is
+            folder = workdir / "cleared"
+            folder.mkdir(exist_ok=True)
+            found, _ = self._boot(cells, folder, (CLEARING,))
+            return [noted(o, _CLEARED) for o in found]
+        return found
+
+    def _boot(
+        self, cells: Sequence[CellInput], workdir: Path, words: Sequence[str] = ()
+    ) -> tuple[Sequence[MachineObservation], bool]:
+        """What was seen, and whether the target had lost the handover's root FDT; `words`: for the target alone."""
         first = cells[0]
         source, target = self._usable(first.source), self._usable(first.target)
-        asked = project(cells, source.append, target.append)
+        asked = project(cells, source.append, " ".join([*words, *([target.append] if target.append else [])]))
         with _scratch_folder(workdir) as folder:
             initrd = source_initrd(asked, target.image, folder)
             machine = Machine(source.image, initrd, asked.source_append, asked.memory)
@@ -103,7 +122,8 @@ class QemuBackend:
         death = ""
         if is_suspect(done.ending):
             death = blame(done.ending, self._control(first, asked, source, target, workdir), target.label)
-        return observe(cells, asked, Seen(answers, source_log, target_log, death, _timings(done)))
+        seen = Seen(answers, source_log, target_log, death, _timings(done))
+        return observe(cells, asked, seen), has_lost_root(answers.target, done.records)
 
     def _tools(self) -> str:
         """Why no cell can be run on this machine, ''. Asked once, before workers are forked: answers are cached."""
@@ -146,13 +166,13 @@ class QemuBackend:
 
     def _control(
         self, cell: CellInput, asked: Asked, source: KernelFolder, target: KernelFolder, workdir: Path
-    ) -> Ending:
+    ) -> Control:
         """Does the target boot without a handover? By itself, with the same command line and agent.
 
         A crash kernel boots otherwise than a cold one: it is started by the source's panic, with KHO switched off.
         """
         key = (source.digest if asked.crash else "", target.digest, asked.target_append, asked.memory)
-        if (ending := self._controls.get(key)) is None:
+        if (control := self._controls.get(key)) is None:
             folder = workdir / "control"
             folder.mkdir(exist_ok=True)
             with _scratch_folder(workdir) as scratch:
@@ -164,13 +184,13 @@ class QemuBackend:
                     append = f"{asked.target_append} qualify.stage=control"
                 machine = Machine(kernel, initrd, append, asked.memory)
                 try:
-                    ending = boot(machine, cell.schema.messages, folder, crash=asked.crash).ending
+                    control = Control.of(boot(machine, cell.schema.messages, folder, crash=asked.crash))
                 except BaseException as error:
                     error.add_note(f"it was the control run: target {target.label} without a handover")
                     raise
-            if ending.end is End.FINISHED:  # what went wrong may have been this once
-                self._controls[key] = ending
-        return ending
+            if control.ending.end is End.FINISHED:  # what went wrong may have been this once
+                self._controls[key] = control
+        return control
 
 
 @contextmanager

@@ -98,6 +98,10 @@ def _region(number: int, cell: CellInput, region: ReserveMem, asked: Asked, seen
     if target.get("in"):
         pairs["size"] = (str(region.size), str(target["in_size"]))
         pairs["address"] = (str(source.get("address")), str(target["in_address"]))
+    elif target.get("out"):  # what was handed over is unreadable by now; this is what the kernel made of it
+        pairs["size"] = (str(region.size), str(target["size"]))
+        pairs["address"] = (str(source.get("address")), str(target["address"]))
+        notes = ("debugfs does not show what was handed over; read where the target has the region",)
     else:  # KHO is off: the kernel says that it took the region, and looks at its size before it does
         notes = ("debugfs does not show the region; read where the source had it",)
     if source.get("written") and target.get("readable"):

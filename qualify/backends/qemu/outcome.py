@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Self
 
 from qualify.agent import Record
 from qualify.backends.qemu.answers import Side
 from qualify.errors import CellTimeoutError, HarnessError
 from qualify.machine.vm import Boot, End, Ending
 
-__all__ = ["blame", "check_harness", "check_made", "check_release", "is_suspect"]
+__all__ = ["Control", "blame", "check_harness", "check_made", "check_release", "is_suspect"]
 
 _NO_MEMORY = {"ENOMEM", "ENOSPC"}
 _SUSPECT = {End.PANIC, End.RESET, End.HANG, End.OUT_OF_MEMORY}
@@ -82,19 +84,36 @@ def check_release(called: str, version: str, label: str, folder: str) -> None:
     )
 
 
-def blame(ending: Ending, control: Ending | None, target: str) -> str:
-    """Why the target died on its handover, given how the same target ended without one (None: not run).
+@dataclass(frozen=True)
+class Control:
+    """How a target ended without a handover. `word`: seconds until its banner from where it was started."""
+
+    ending: Ending
+    word: float = 0.0
+
+    @classmethod
+    def of(cls, boot: Boot) -> Self:
+        return cls(boot.ending, boot.times.get("word", 0.0) - boot.times.get("jump", 0.0))
+
+
+def blame(ending: Ending, control: Control, target: str) -> str:
+    """Why the target died on its handover, given how the same target ended without one.
 
     CellTimeoutError or HarnessError when the control run shows that the handover is not to blame.
     """
-    if control is not None and control.end is not End.FINISHED:
+    if control.ending.end is not End.FINISHED:
         text = (
             f"target {target} ended so: {ending.end}: {ending.detail}; without any handover it ended so: "
-            f"{control.end}: {control.detail}"
+            f"{control.ending.end}: {control.ending.detail}"
         )
-        if control.end is End.SILENT:
+        if control.ending.end is End.SILENT:
             text += f": {_SILENT}"
         raise CellTimeoutError(text) if ending.end is End.HANG else HarnessError(text)
+    if ending.silence and control.word > ending.silence:
+        raise CellTimeoutError(
+            f"target {target} said nothing within {ending.silence:.0f} s of the jump; without any handover its first "
+            f"word took {control.word:.0f} s, so it may have needed more"
+        )
     match ending.end:
         case End.HANG:
             return f"hung ({ending.phase}), while the same kernel boots without a handover; {ending.detail}"

@@ -13,9 +13,10 @@ from qualify.machine.contents import object_seed
 from qualify.machine.vm import LOGGING
 from qualify.scenario import SEALS, KhoTest, Memfd, ReserveMem, Scenario, Session
 
-__all__ = ["INITRD", "KERNEL", "Asked", "PlacedRegion", "PlacedSession", "project"]
+__all__ = ["CLEARING", "INITRD", "KERNEL", "Asked", "PlacedRegion", "PlacedSession", "project"]
 
 KERNEL, INITRD = "/target/bzImage", "/target/initrd"  # in the source's initramfs
+CLEARING = "init_on_free=1"  # of any kernel: what is handed to the page allocator at boot is zeroed (mm/mm_init.c)
 _CRASH_KERNEL = "crashkernel=256M"
 _SMALL_TEST = "test_kho.max_mem=4096"  # lib/test_kho.c of 6.18.15 and 7.3.4
 _ALLOW_SEALING, _HUGETLB, _NOEXEC_SEAL = 2, 4, 8  # MFD_* of include/uapi/linux/memfd.h

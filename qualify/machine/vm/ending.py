@@ -39,8 +39,12 @@ class End(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Ending:
-    """`detail` is one line: the kernel's words where it had some."""
+    """`detail` is one line: the kernel's words where it had some.
+
+    `silence`: seconds after the jump when a target was given up that had not said a word; 0 for every other end.
+    """
 
     end: End
     phase: Phase
     detail: str = ""
+    silence: float = 0.0

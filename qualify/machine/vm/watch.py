@@ -14,19 +14,28 @@ from qualify.schema import match as match_messages
 
 __all__ = ["Patience", "Watch"]
 
+_MUCH_SLOWER = 10  # the banner comes early in a boot, and the source's time is that of a whole one
 _LAST_STAGE = {"target", "control", "probe"}
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds to wait: for a kernel until its agent speaks, for the next record of an agent, after a panic."""
+    """Seconds to wait: for a kernel until its agent speaks, for the next record of an agent, after a panic.
+
+    `word`: after a jump, until the banner of the target's kernel; more where the source was slow to boot.
+    """
 
     boot: float = 20.0
     record: float = 20.0
     panic: float = 3.0
+    word: float = 5.0
 
     def times(self, factor: float) -> Patience:
-        return Patience(self.boot * factor, self.record * factor, self.panic * factor)
+        return Patience(self.boot * factor, self.record * factor, self.panic * factor, self.word * factor)
+
+    def first_word(self, source_boot: float) -> float:
+        """Until the banner of a target whose source took `source_boot` seconds to boot on the same machine."""
+        return min(self.boot, max(self.word, _MUCH_SLOWER * source_boot))
 
 
 class Watch:
@@ -44,6 +53,7 @@ class Watch:
         self._banners = 0
         self._seen: dict[Meaning, str] = {}  # what speaks against the running kernel, in its own words
         self._stage = ""
+        self._silence = 0.0  # seconds that a target is given for its first word; 0 before the jump and once it spoke
         self.phase = Phase.BOOT
         self.lines: list[Line] = []
         self.records: list[Record] = []
@@ -89,7 +99,7 @@ class Watch:
         if self.phase is Phase.BOOT and not self._heard:
             self._end(End.SILENT, "nothing came on the serial port")
         else:
-            self._over(End.HANG, f"nothing more came; {self.last_words}")
+            self._over(End.HANG, f"nothing more came; {self.last_words}", self._silence)
 
     def close(self) -> None:
         """No more input: what is left of a line counts as one; half a record is damage if the agent was not done."""
@@ -105,8 +115,12 @@ class Watch:
         means = {m.message.means for m in found}
         if Meaning.BOOT_BANNER in means:
             self._banners += 1
+            self.times["word"] = now
             if Meaning.PANIC in self._seen:  # it started a crash kernel, which has yet to boot
                 self.deadline = now + self._patience.boot
+            elif self._silence:
+                self.deadline = self.times["jump"] + self._patience.boot
+            self._silence = 0.0
             self._seen.clear()
         self.lines.append(replace(line, boot=max(self._banners - 1, 0)))
         if self._crash and self.phase.after_jump and self._banners < 2:
@@ -126,11 +140,14 @@ class Watch:
             case "jump":
                 self.phase = Phase.TARGET_BOOT
                 self.times["jump"] = now
+                if self._banners < 2:  # else its banner was read before this record
+                    self._silence = self._patience.first_word(self.times.get("boot", 0.0))
                 if self._crash and self._banners < 2:
                     self._seen.clear()  # its panic can be read before its last record: these are two streams
             case "jump-failed":
                 self.phase = Phase.WORK  # the source said no, and is still there
                 self.times.pop("jump", None)
+                self._silence = 0.0
             case "fail":
                 self._end(End.AGENT_FAILED, f"{record.fields.get('what', '')} {record.fields.get('errno', '')}".strip())
             case "end":
@@ -139,10 +156,10 @@ class Watch:
             case _:
                 pass
         if Meaning.PANIC not in self._seen:
-            patience = self._patience.boot if self.phase is Phase.TARGET_BOOT else self._patience.record
-            self.deadline = now + patience
+            booting = self._silence or self._patience.boot
+            self.deadline = now + (booting if self.phase is Phase.TARGET_BOOT else self._patience.record)
 
-    def _over(self, end: End, detail: str) -> None:
+    def _over(self, end: End, detail: str, silence: float = 0.0) -> None:
         """It came to an end by itself; what the kernel said last says why."""
         seen = self._seen
         if end is End.RESET and self.phase is Phase.BOOT and not self.lines and not self.records:
@@ -160,11 +177,11 @@ class Watch:
             if end is End.RESET and Meaning.REBOOTING in seen:
                 spoke = self.phase in (Phase.WORK, Phase.TARGET_WORK)
                 return self._end(End.AGENT_LOST, f"{_RESTARTED[spoke]} ({seen[Meaning.REBOOTING]})")
-        return self._end(end, detail)
+        return self._end(end, detail, silence)
 
-    def _end(self, end: End, detail: str) -> None:
+    def _end(self, end: End, detail: str, silence: float = 0.0) -> None:
         if self.ending is None:
-            self.ending = Ending(end, self.phase, detail)
+            self.ending = Ending(end, self.phase, detail, silence)
 
 
 _TOLD = {End.FINISHED, End.STAYED, End.AGENT_FAILED}  # the agent said that it is done

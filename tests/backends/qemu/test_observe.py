@@ -225,6 +225,12 @@ def test_regions() -> None:
     assert outcome(revived, in_address="0x2000")[0] in (C, D)
     assert outcome(revived, in_size=1)[0] is C
     assert outcome(revived, seen="cc")[0] is C
+    # what was handed over can be unreadable by then: what the kernel has is what counts
+    own = {"in": False, "address": "0x1000", "size": 65536}
+    assert outcome(revived, **own) == (R, "")
+    assert outcome(revived, **own | {"address": "0x2000"})[0] in (C, D)
+    assert outcome(revived, **own | {"size": 1})[0] is C
+    assert outcome(revived, **own, seen="cc")[0] is C
     assert outcome(["Revived memory reservation 'alphabet' from KHO"]) == (L, "")
     assert outcome([], out=True) == (L, "")
     assert outcome([none], out=False) == (X, "ENOMEM")

@@ -10,7 +10,7 @@ import pytest
 from qualify.agent import Record
 from qualify.backends.qemu.answers import Answers
 from qualify.backends.qemu.backend import _keep
-from qualify.backends.qemu.outcome import blame, check_harness, check_made, check_release, is_suspect
+from qualify.backends.qemu.outcome import Control, blame, check_harness, check_made, check_release, is_suspect
 from qualify.errors import CellTimeoutError, HarnessError
 from qualify.machine.vm import Boot, End, Ending, Phase
 from qualify.machine.vm.console import Line
@@ -62,14 +62,14 @@ def test_records_and_no_console() -> None:
 
 @pytest.mark.parametrize("end", sorted(DEADLY), ids=str)
 def test_blame(end: End) -> None:
-    died, well = Ending(end, Phase.TARGET_BOOT, "its words"), Ending(End.FINISHED, Phase.WORK)
+    died, well = Ending(end, Phase.TARGET_BOOT, "its words"), Control(Ending(End.FINISHED, Phase.WORK))
     assert "its words" in blame(died, well, "B") or end is End.RESET
     assert ("without a handover" in blame(died, well, "B")) == (end in (End.RESET, End.HANG))
     for control in (Ending(e, Phase.BOOT, "alone") for e in End if e is not End.FINISHED):
         with pytest.raises(
             CellTimeoutError if end is End.HANG else HarnessError, match=r"without any handover .*alone"
         ):
-            blame(died, control, "B")
+            blame(died, Control(control), "B")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from qualify.judge import judge
 from qualify.kernels import find_kernels
 from qualify.machine.vm import Boot, End, Machine, boot
 from qualify.model import Consequence, Evidence, ObjectOutcome, Outcome, Verdict
-from qualify.scenario import library
+from qualify.scenario import Host, library
 from qualify.schema import Meaning, load, match
 from tests.agent.machines import need_vm
 from tests.cli.conftest import cli  # noqa: F401
@@ -223,3 +223,39 @@ def test_probe_from_the_command_line(cli: Cli) -> None:  # noqa: F811
     assert Path(found["recorded"]).is_file()
     shown = cli("kernel", "show", "7.3.4", "--kernels", os.environ["QUALIFY_KERNELS"])
     assert "probe: never" not in shown.stdout
+
+
+def test_what_nobody_reserved_is_not_taken_for_preserved(tmp_path: Path) -> None:
+    """6.19 without liveupdate=on hands over an empty map, 6.18 takes it: only luck leaves the region as it was."""
+    outcome = run("6.19.11", "6.18.15", ["operator-source-without-liveupdate"], tmp_path)
+    seen = of(outcome["operator-source-without-liveupdate"], REGION)
+    assert seen.verdict is C
+    assert "init_on_free=1" in " ".join(seen.observation.notes)
+    assert "init_on_free=1" not in (tmp_path / "serial.log").read_text()
+    assert "init_on_free=1" in (tmp_path / "cleared" / "serial.log").read_text()
+
+
+def roomy(label: str, gib: int, name: str, tmp_path: Path) -> set[Verdict]:
+    """What comes of a scenario on a host of so much RAM with the usual scratch: all of it is as predicted."""
+    need(label)
+    plan = LIBRARY[name].model_copy(update={"id": "roomy", "host": Host(ram=gib << 30)})
+    release = SCHEMA.release(label)
+    outcome = judge(QemuBackend().run(CellInput(SCHEMA, release, release, plan, 7), tmp_path), Evidence.VM)
+    foreseen = {o.object_id: o.verdicts for o in decide(SCHEMA, release, release, plan).objects}
+    assert {o.object_id: {o.verdict} for o in outcome.objects} == foreseen
+    return {outcome.verdict}
+
+
+def test_scratch_without_room_for_the_struct_pages_is_a_silent_hang(tmp_path: Path) -> None:
+    """16 GiB of RAM need 256 MiB of struct page, before the map is read. Told from a slow boot by the control run."""
+    assert roomy("7.1.13", 16, "baseline", tmp_path) == {Verdict.PANIC}
+    assert (tmp_path / "control" / "serial.log").stat().st_size
+
+
+def test_scratch_that_is_extended_has_room_for_them(tmp_path: Path) -> None:
+    assert roomy("7.3.4", 16, "baseline", tmp_path) == {R}
+
+
+@pytest.mark.parametrize(("label", "verdict"), [("7.1.13", X), ("7.3.4", L)])
+def test_a_fresh_region_on_a_larger_host(label: str, verdict: Verdict, tmp_path: Path) -> None:
+    assert roomy(label, 4, "reserve-mem-no-room", tmp_path) == {verdict}

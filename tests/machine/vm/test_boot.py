@@ -78,7 +78,7 @@ def test_a_whole_boot(play: Play, work: Path) -> None:
     )
     assert (done.ending.end, done.ending.phase, done.damage, done.cut) == (End.FINISHED, Phase.TARGET_WORK, (), False)
     assert [r.kind for r in done.records] == ["hello", "load", "jump", "hello", "system", "end"]
-    assert set(done.times) == {"boot", "jump", "target boot", "end"}
+    assert set(done.times) == {"word", "boot", "jump", "target boot", "end"}
     assert 0 < done.times["boot"] <= done.times["end"]
     assert (work / "records.log").read_bytes() == JUMP + TARGET
     assert (work / "serial.log").read_bytes().startswith(first)

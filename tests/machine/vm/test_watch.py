@@ -47,7 +47,7 @@ def test_finished() -> None:
     watch.close()
     assert watch.ending == Ending(End.FINISHED, Phase.TARGET_WORK)
     assert (watch.damage, watch.cut) == ([], False)
-    assert watch.times == {"boot": 7, "jump": 7, "target boot": 7, "end": 7}
+    assert watch.times == {"word": 7, "boot": 7, "jump": 7, "target boot": 7, "end": 7}
     assert [line.boot for line in watch.lines] == [0, 1]
 
 
@@ -157,7 +157,7 @@ def test_two_streams_have_no_order(first: str) -> None:
     """The panic can be read before the agent's last record; the crash kernel has all its time to boot either way."""
     said = [("port", JUMP), ("console", console(INIT_DIED))]
     watch = talk(watching(crash=True), ("console", console(BANNER)), *(said if first == "port" else said[::-1]), now=5)
-    assert watch.deadline == 5 + PATIENCE.boot
+    assert watch.deadline == 5 + PATIENCE.first_word(5)
     talk(watch, ("console", console(BANNER)), now=6)
     assert watch.deadline >= 5 + PATIENCE.boot
     watch.expired()
@@ -258,7 +258,7 @@ def test_deadlines_move_with_records_and_not_with_lines() -> None:
     for now, kind, due in [
         (5.0, "hello:source", PATIENCE.record),
         (9.0, "load", PATIENCE.record),
-        (11.0, "jump", PATIENCE.boot),
+        (11.0, "jump", PATIENCE.first_word(5.0)),
     ]:
         name, _, stage = kind.partition(":")
         seq = {"hello": 0, "load": 1, "jump": 2}[name]
@@ -281,7 +281,34 @@ def test_after_a_panic_there_is_little_time_and_records_do_not_lengthen_it(phase
 
 
 def test_patience_grows_with_the_accelerator() -> None:
-    assert PATIENCE.times(4) == type(PATIENCE)(120, 80, 12)
+    assert PATIENCE.times(4) == type(PATIENCE)(120, 80, 12, 20)
+
+
+@pytest.mark.parametrize(("source", "due"), [(0.0, 5.0), (0.5, 5.0), (2.0, 20.0), (60.0, PATIENCE.boot)])
+def test_a_target_without_a_word_is_given_up_sooner(source: float, due: float) -> None:
+    watch = talk(watching(), ("console", console(BANNER)), now=0)
+    talk(watch, ("port", record(0, "hello", stage="source")), now=source)
+    talk(watch, ("port", record(1, "jump")), now=70)
+    assert watch.deadline == 70 + due
+    watch.expired()
+    assert watch.ending is not None
+    assert (watch.ending.end, watch.ending.silence) == (End.HANG, due)
+
+
+def test_a_target_that_spoke_has_all_its_time() -> None:
+    watch = in_phase(Phase.TARGET_BOOT)
+    assert watch.deadline == watch.times["jump"] + PATIENCE.boot
+    watch.expired()
+    assert watch.ending is not None
+    assert (watch.ending.end, watch.ending.silence) == (End.HANG, 0.0)
+
+
+def test_a_source_that_could_not_jump_is_not_waited_for_as_a_target() -> None:
+    watch = talk(in_phase(Phase.TARGET_BOOT), ("port", record(9, "jump-failed", errno="EBUSY")), now=8)
+    assert watch.deadline == 8 + PATIENCE.record
+    watch.expired()
+    assert watch.ending is not None
+    assert watch.ending.silence == 0.0
 
 
 # --- any pieces, any bytes
