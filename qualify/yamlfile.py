@@ -22,9 +22,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from qualify.errors import Problem
 from qualify.yamlbounds import UnfitError, bounded_parser, is_deep, long_number, too_deep
+from qualify.yamlquick import read_quickly
 
 __all__ = ["Document", "Loc", "keep_valid", "meant", "read", "shown", "suggest", "validate"]
 
+_PACKAGE = Path(__file__).parent
 _QUOTED = re.compile("'([^']*)'")
 _LONGEST = 200  # characters of a value in a message
 
@@ -68,6 +70,8 @@ def read(path: Path, name: str | None = None) -> Document | Problem:
         return Problem(label, 0, 0, f"is not UTF-8 text: {error.reason} at byte {error.start}")
     except OSError as error:
         return Problem(label, 0, 0, f"cannot be read: {error.strerror}")
+    if path.is_relative_to(_PACKAGE):
+        return Document(label, read_quickly(text), text)
     if (problem := long_number(text, label)) is not None:
         return problem
     try:

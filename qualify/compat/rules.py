@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from qualify.errors import UsageError
 from qualify.model import Reason
 from qualify.yamlfile import suggest
+from qualify.yamlquick import read_quickly
 
 __all__ = ["CATEGORIES", "RULES", "Rule", "document", "reason", "rule"]
 
@@ -50,7 +49,7 @@ class Rule:
 
 
 def _load() -> dict[str, Rule]:
-    table = YAML(typ="safe").load((Path(__file__).parent / "rules.yaml").read_text(encoding="utf-8"))
+    table = read_quickly((Path(__file__).parent / "rules.yaml").read_text(encoding="utf-8"))
     return {entry["id"]: Rule(**entry) for entry in table["rules"]}
 
 
