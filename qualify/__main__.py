@@ -20,7 +20,9 @@ def main() -> None:
     if waiting:
         signal.signal(signal.SIGINT, _leave)
     gc.disable()  # what modules consist of stays; looking through it again and again takes a tenth of the time
-    from qualify.cli.main import main as command
+    from qualify.cli.main import ready
+
+    command = ready()
 
     gc.freeze()
     gc.enable()

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Annotated
 
 import typer
 
 import qualify
-from qualify.cli import check, db, gate, kernel, matrix, policy, report, rules, run, scenario, schema
 from qualify.cli.failure import Group
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "ready"]  # noqa: F822 - app is made by __getattr__()
 
 HELP = """
 What happens to preserved state when a kernel kexecs into another one?
@@ -29,15 +32,9 @@ Exit status: 0 yes, 1 no, 2 bad input, 3 unknown, 4 the harness failed, 130 inte
 """
 
 
-app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help=HELP,
-)
+# Each registers the command or the group of its name; whoever asks for one need not wait for the others.
+_MODULES = ("run", "check", "matrix", "scenario", "rules", "schema", "kernel", "db", "report", "gate", "policy")
+_MORE = {"explain": "check"}
 
 
 def _version(wanted: bool) -> None:
@@ -46,7 +43,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
     version: Annotated[
@@ -56,10 +52,41 @@ def _options(
     pass
 
 
-for _module in (run, check, matrix, scenario, rules, schema, kernel, db, report, gate, policy):
-    _module.register(app)
+def _application(modules: Iterable[str]) -> typer.Typer:
+    made = typer.Typer(
+        cls=Group,
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        help=HELP,
+    )
+    made.callback()(_options)
+    for module in modules:
+        importlib.import_module(f"qualify.cli.{module}").register(made)
+    return made
+
+
+@cache
+def _whole() -> typer.Typer:
+    return _application(_MODULES)
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """`app`: all of it, made when somebody asks."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _whole()
+
+
+def ready() -> Callable[[], None]:
+    """Import what the arguments of this process ask for; what is returned runs it."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    module = _MORE.get(first, first)
+    return partial(_application([module] if module in _MODULES else _MODULES), prog_name="qualify")
 
 
 def main() -> None:
     """Run the application on the arguments of this process."""
-    app(prog_name="qualify")
+    ready()()

@@ -190,3 +190,18 @@ def test_a_reader_that_goes_away_is_no_answer(tmp_path: Any) -> None:
     process.stdout.close()
     errors = process.stderr.read()
     assert (process.wait(timeout=60), errors) == (141, b"")
+
+
+def test_a_command_loads_no_other_group() -> None:
+    code = "import sys; sys.argv = ['qualify', 'rules', 'list']; from qualify.cli.main import main\n"
+    code += "try: main()\nfinally: print(sorted(m for m in sys.modules if m.startswith('qualify.cli.')))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = told.splitlines()[-1]
+    assert "'qualify.cli.rules'" in loaded
+    assert not [m for m in ("kernel", "gate", "db", "run") if f"'qualify.cli.{m}'" in loaded]
+
+
+@pytest.mark.parametrize("name", sorted(typer.main.get_group(app).commands))
+def test_every_command_can_be_asked_by_itself(name: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "qualify", name, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"Usage: qualify {name} ")
