@@ -147,7 +147,7 @@ def test_failures_are_json_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (error["exit_status"], error["problems"][0]["file"]) == (4, None)
 
 
-@pytest.mark.parametrize("module", ["typer", "pydantic", "sqlalchemy", "qualify.cli.run"])
+@pytest.mark.parametrize("module", ["typer", "pydantic", "sqlalchemy", "qualify.cli.matrix"])
 def test_an_interrupt_while_it_starts_is_an_interrupt(module: str) -> None:
     """Most of a second goes by while modules are imported; the signal comes when `module` is about to be."""
     code = f"""
