@@ -15,7 +15,7 @@ from pathlib import Path
 from qualify.agent import agent_binary, blobs, ktap
 from qualify.backends.protocol import CellInput, Needs
 from qualify.backends.qemu.answers import Answers
-from qualify.backends.qemu.expressible import MOST_REGIONS, asks_otherwise, is_usual, unfit_scenario
+from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_scenario
 from qualify.backends.qemu.images import source_initrd
 from qualify.backends.qemu.log import KernelLog
 from qualify.backends.qemu.lucky import has_lost_root, is_given, noted
@@ -26,7 +26,7 @@ from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
 from qualify.machine.vm import Boot, End, Machine, accelerator, boot, find_qemu, qemu_version
 from qualify.model import Evidence, MachineObservation
-from qualify.scenario import ReserveMem, Session
+from qualify.scenario import MOST_REGIONS, ReserveMem, Session
 from qualify.schema import Meaning, Release
 
 __all__ = ["QemuBackend"]
