@@ -59,6 +59,7 @@ TEST_KSTATE = KstateDescription.model_validate(
             {"name": "s", "kind": "base", "size": 10},
             {"name": "p_ulong", "kind": "pointer", "size": 8},
             {"name": "folio", "kind": "folio"},
+            gone("k", 1, 2),
         ],
         "subsections": [{"name": "test_v2", "id": 4, "version_id": 1, "fields": [base("i")]}],
     }
