@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from qualify.errors import MagicError, TruncatedError
+from qualify.errors import EncodeError, MagicError, TruncatedError
 from qualify.schema.kstate import FieldKind, KstateDescription, KstateField
 from qualify.wire._kstate_entries import Entry, SectionType, check_magic, entry_at, section_type, walk
-from qualify.wire._kstate_write import Value, Values, leaf
+from qualify.wire._kstate_write import Value, Values, leaf, mapping
 
 __all__ = ["ReaderProfile", "RestoreError", "Restored", "read"]
 
@@ -89,14 +89,16 @@ def _normal(description: KstateDescription, values: Values, path: str = "") -> T
         value, at = values[one.name], path + one.name
         if one.description is None:
             tree[one.name] = leaf(value, one.size * one.count, at)
-        elif isinstance(value, Mapping):
-            tree[one.name] = _normal(one.description, value, f"{at}.")
-        elif not isinstance(value, int | bytes):
-            tree[one.name] = [_normal(one.description, v, f"{at}[{n}].") for n, v in enumerate(value)]
+        elif one.kind is FieldKind.STRUCT:
+            tree[one.name] = _normal(one.description, mapping(value, at), f"{at}.")
+        elif isinstance(value, int | bytes | Mapping):
+            raise EncodeError(f"'{at}': expected a sequence of mappings")
+        else:
+            tree[one.name] = [_normal(one.description, mapping(v, at), f"{at}[{n}].") for n, v in enumerate(value)]
     for sub in description.subsections:
-        inner = values.get(sub.name)
-        if isinstance(inner, Mapping):
-            tree[sub.name] = _normal(sub, inner, f"{path}{sub.name}.")
+        if sub.name in values:
+            at = path + sub.name
+            tree[sub.name] = _normal(sub, mapping(values[sub.name], at), f"{at}.")
     return tree
 
 

@@ -13,7 +13,7 @@ from qualify.errors import EncodeError
 from qualify.schema.kstate import ENTRY_BYTES, FieldKind, KstateDescription, KstateField
 from qualify.wire._kstate_entries import FIRST, KS_EOF, KSTATE_MAGIC, Entry, SectionType
 
-__all__ = ["Value", "Values", "leaf", "write"]
+__all__ = ["Value", "Values", "leaf", "mapping", "write"]
 
 # Of a struct a mapping, of an array of pointers to structs a sequence of them, of a subsection a mapping by its name.
 Value: TypeAlias = "bytes | int | Mapping[str, Value] | Sequence[Mapping[str, Value]]"
@@ -32,7 +32,7 @@ def write(states: Sequence[tuple[KstateDescription, Values]]) -> bytes:
         stream += _section(description, values, instance, SectionType.SECTION, description.name)
         for sub in description.subsections:
             path = f"{description.name}.{sub.name}"
-            inner = _mapping(_value(values, sub.name, path), path)
+            inner = mapping(_value(values, sub.name, path), path)
             stream += _section(sub, inner, instance, SectionType.SUBSECTION, path)
     return stream + KS_EOF.to_bytes(4, "little", signed=True)
 
@@ -69,10 +69,10 @@ def _field(field: KstateField, value: Value, section_type: SectionType, path: st
     if nested is None:
         return leaf(value, field.size * field.count, path)
     if field.kind is FieldKind.STRUCT:
-        return _section(nested, _mapping(value, path), 0, section_type, path)
+        return _section(nested, mapping(value, path), 0, section_type, path)
     if isinstance(value, int | bytes | Mapping) or len(value) != field.count:
         raise EncodeError(f"'{path}': expected a sequence of {field.count} mappings")
-    return b"".join(_section(nested, _mapping(v, path), 0, section_type, path) for v in value)
+    return b"".join(_section(nested, mapping(v, path), 0, section_type, path) for v in value)
 
 
 def _value(values: Values, name: str, path: str) -> Value:
@@ -82,7 +82,8 @@ def _value(values: Values, name: str, path: str) -> Value:
         raise EncodeError(f"'{path}' has no value") from None
 
 
-def _mapping(value: Value, path: str) -> Values:
+def mapping(value: Value, path: str) -> Values:
+    """A value of what has fields. Raises EncodeError."""
     if not isinstance(value, Mapping):
         raise EncodeError(f"'{path}': expected a mapping, got {type(value).__name__}")
     return value

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qualify.errors import SchemaError
-from qualify.schema.kstate import KstateDescription
+from qualify.schema.kstate import KstateDescription, load_descriptions
 from qualify.schema.kstate_history import KstateHistory, load_history
 
 NESTED = {"name": "n", "id": 5, "fields": [{"name": "x", "kind": "base", "size": 1}]}
@@ -131,3 +131,14 @@ def test_a_history_from_a_file(tmp_path: Path) -> None:
         load_history(path)
     path.write_text(path.read_text().replace("do: ad,", "do: add,"))
     assert [len(d.fields) for d in load_history(path).descriptions()] == [0, 1]
+
+
+def test_examples_of_the_documentation(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "kstate.md").read_text(encoding="utf-8")
+    single, history = (part for part in text.split("\n\n") if part.startswith("    "))
+    path = tmp_path / "example.yaml"
+    path.write_text(single)
+    (made,) = load_descriptions(path)
+    assert [f.name for f in made.written()] == ["s", "p_ulong", "folio"]
+    path.write_text(history)
+    assert [rows(d) for d in load_history(path).descriptions()][-1] == [("a", "deprecated", 4, 2), ("c", "base", 4, 2)]

@@ -154,6 +154,28 @@ def test_values_that_do_not_fit(values: dict[str, Any], message: str) -> None:
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ({"inner": 5}, "'inner': expected a mapping, got int"),
+        ({"many": {}}, "'many': expected a sequence of mappings"),
+        ({"many": [5]}, "'many': expected a mapping, got int"),
+        ({"sub": b""}, "'sub': expected a mapping, got bytes"),
+        ({"inner": {"x": b""}}, "'inner.x': expected 1 bytes, got 0"),
+    ],
+)
+def test_values_before_that_do_not_fit(before: dict[str, Any], message: str) -> None:
+    nested = {"name": "n", "id": 5, "fields": [base("x", 1)]}
+    made = state(
+        {"name": "inner", "kind": "struct", "description": nested},
+        {"name": "many", "kind": "array-of-pointers", "count": 2, "description": nested},
+        subsections=[{"name": "sub", "id": 9}],
+    )
+    with pytest.raises(EncodeError) as caught:
+        read(stream(), made, before)
+    assert str(caught.value) == message
+
+
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
