@@ -19,7 +19,7 @@ from qualify.errors import Problem, SchemaError
 from qualify.schema.base import Frozen
 from qualify.yamlfile import Document, Loc, read, validate
 
-__all__ = ["ENTRY_BYTES", "FieldKind", "KstateDescription", "KstateField", "load_descriptions"]
+__all__ = ["ENTRY_BYTES", "FieldKind", "KstateDescription", "KstateField", "ReaderProfile", "load_descriptions"]
 
 ENTRY_BYTES = 20  # of an entry header: five s32
 T = TypeVar("T")
@@ -44,6 +44,13 @@ class FieldKind(enum.StrEnum):
     FOLIO = "folio"  # KSTATE_FOLIO: physical address of a preserved folio
     CUSTOM = "custom"  # KS_CUSTOM: what its save() writes
     DEPRECATED = "deprecated"  # KSTATE_BASE_TYPE_DEPRECATED: nothing any more
+
+
+class ReaderProfile(enum.StrEnum):
+    """Which KSTATE reads: the code as posted, or what its documentation promises."""
+
+    AS_CODED = "as-coded"
+    AS_DOCUMENTED = "as-documented"
 
 
 class KstateField(Frozen):

@@ -13,20 +13,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from qualify.errors import EncodeError, MagicError, TruncatedError
-from qualify.schema.kstate import FieldKind, KstateDescription, KstateField
+from qualify.schema.kstate import FieldKind, KstateDescription, KstateField, ReaderProfile
 from qualify.wire._kstate_entries import Entry, SectionType, check_magic, entry_at, section_type, walk
 from qualify.wire._kstate_write import Value, Values, leaf, mapping
 
-__all__ = ["ReaderProfile", "RestoreError", "Restored", "read"]
+__all__ = ["RestoreError", "Restored", "read"]
 
 Tree: TypeAlias = dict[str, Value]
-
-
-class ReaderProfile(enum.StrEnum):
-    """Which KSTATE reads: the code as posted, or what its documentation promises."""
-
-    AS_CODED = "as-coded"
-    AS_DOCUMENTED = "as-documented"
 
 
 class RestoreError(enum.StrEnum):

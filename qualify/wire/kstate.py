@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from qualify.schema.kstate import ReaderProfile
 from qualify.wire._kstate_entries import KS_EOF, KSTATE_MAGIC, Entry, SectionType, entries
-from qualify.wire._kstate_read import ReaderProfile, Restored, RestoreError, read
+from qualify.wire._kstate_read import Restored, RestoreError, read
 from qualify.wire._kstate_write import Value, Values, write
 
 __all__ = [
