@@ -86,14 +86,15 @@ def check_release(called: str, version: str, label: str, folder: str) -> None:
 
 @dataclass(frozen=True)
 class Control:
-    """How a target ended without a handover. `word`: seconds until its banner from where it was started."""
+    """How a target ended without a handover. `word`: seconds from the jump to its banner, None if it said nothing."""
 
     ending: Ending
-    word: float = 0.0
+    word: float | None = None
 
     @classmethod
     def of(cls, boot: Boot) -> Self:
-        return cls(boot.ending, boot.times.get("word", 0.0) - boot.times.get("jump", 0.0))
+        word = boot.times.get("word", 0.0) - boot.times.get("jump", 0.0)
+        return cls(boot.ending, word if word > 0 else None)
 
 
 def blame(ending: Ending, control: Control, target: str) -> str:
@@ -106,10 +107,10 @@ def blame(ending: Ending, control: Control, target: str) -> str:
             f"target {target} ended so: {ending.end}: {ending.detail}; without any handover it ended so: "
             f"{control.ending.end}: {control.ending.detail}"
         )
-        if control.ending.end is End.SILENT:
+        if control.word is None:
             text += f": {_SILENT}"
         raise CellTimeoutError(text) if ending.end is End.HANG else HarnessError(text)
-    if ending.silence and control.word > ending.silence:
+    if ending.silence and control.word is not None and control.word > ending.silence:
         raise CellTimeoutError(
             f"target {target} said nothing within {ending.silence:.0f} s of the jump; without any handover its first "
             f"word took {control.word:.0f} s, so it may have needed more"
