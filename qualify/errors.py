@@ -15,6 +15,7 @@ QualifyError                    exit status 4 unless a subclass says otherwise
 │   ├── PointerError            a physical address outside RAM, or misaligned
 │   ├── CountError              a count or length field that its container cannot hold
 │   ├── CycleError              a linked structure that does not end
+│   ├── MagicError              bytes that are not of this format, or of another version of it
 │   └── EncodeError             a value the format cannot express
 └── HarnessError                4: the tool broke, not the kernels
     └── CellTimeoutError        4: no answer in time, and no kernel is known to be to blame
@@ -33,6 +34,7 @@ __all__ = [
     "EncodeError",
     "HarnessError",
     "InputError",
+    "MagicError",
     "MatrixError",
     "NoDatabaseError",
     "PointerError",
@@ -160,6 +162,10 @@ class CountError(WireError):
 
 class CycleError(WireError):
     """A linked structure that comes back to itself or exceeds the number of links memory could hold."""
+
+
+class MagicError(WireError):
+    """Bytes that do not begin as the format does: another format, or another version of it."""
 
 
 class EncodeError(WireError):

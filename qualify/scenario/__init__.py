@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios: what is preserved, where it lies, what happens meanwhile; and the library that ships."""
 
+from qualify.scenario.limits import LONGEST_NAME, MOST_REGIONS, TEST_FLBS
 from qualify.scenario.loader import DATA, library, load_scenarios
 from qualify.scenario.model import Host, Placement, Region, Scenario, SourceActions, TargetActions
 from qualify.scenario.objects import (
@@ -27,7 +28,10 @@ from qualify.scenario.scratch import early_memory, fits_afresh, is_extended, roo
 
 __all__ = [
     "DATA",
+    "LONGEST_NAME",
+    "MOST_REGIONS",
     "SEALS",
+    "TEST_FLBS",
     "Blocks",
     "Flb",
     "Folio",

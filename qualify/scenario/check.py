@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qualify.scenario.limits import LONGEST_NAME, MOST_REGIONS
 from qualify.scenario.model import Scenario
 from qualify.scenario.objects import Flb, KhoTest, Memfd, ReserveMem, Session
 from qualify.yamlfile import Loc
@@ -13,10 +14,6 @@ __all__ = ["check"]
 
 _PAGE = 4096
 
-# the kernel's buffers without their terminating zero: RESERVE_MEM_NAME_SIZE, LIVEUPDATE_SESSION_NAME_LENGTH,
-# LIVEUPDATE_FLB_COMPAT_LENGTH
-_LONGEST_NAME = {"reserve-mem": 15, "session": 63, "flb": 47}
-_MOST_REGIONS = 8  # RESERVE_MEM_MAX_ENTRIES
 
 _APART = "give each its own memory"
 _NOWHERE: Loc = ()
@@ -103,8 +100,8 @@ def _extent(file: Memfd) -> int:
 def _together(scenario: Scenario) -> Iterator[Complaint]:
     """What objects need of each other."""
     regions = [i for i, o in enumerate(scenario.objects) if isinstance(o, ReserveMem)]
-    for index in regions[_MOST_REGIONS:]:
-        yield ("objects", index), f"the kernel takes {_MOST_REGIONS} reserve_mem regions at most", "leave some out"
+    for index in regions[MOST_REGIONS:]:
+        yield ("objects", index), f"the kernel takes {MOST_REGIONS} reserve_mem regions at most", "leave some out"
     has_files = any(isinstance(o, Session) and o.files for o in scenario.objects)
     names: set[str] = set()
     for index, obj in enumerate(scenario.objects):
@@ -146,7 +143,7 @@ def _one(obj: object, loc: Loc) -> Iterator[Complaint]:
 
 
 def _name(kind: str, names: tuple[str, ...], loc: Loc) -> Iterator[Complaint]:
-    longest, most = max(names, key=len), _LONGEST_NAME[kind]
+    longest, most = max(names, key=len), LONGEST_NAME[kind]
     if len(longest) > most:
         text = f"the name '{longest}' is longer than the {most} characters the kernel takes"
         yield (*loc, "name"), text, "shorten it"

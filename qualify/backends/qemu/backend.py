@@ -15,8 +15,8 @@ from pathlib import Path
 from qualify.agent import agent_binary, blobs, ktap
 from qualify.backends.protocol import CellInput, Needs
 from qualify.backends.qemu.answers import Answers
-from qualify.backends.qemu.expressible import MOST_REGIONS, asks_otherwise, is_usual, unfit_scenario
-from qualify.backends.qemu.images import control_initrd, source_initrd
+from qualify.backends.qemu.expressible import asks_otherwise, is_usual, unfit_scenario
+from qualify.backends.qemu.images import source_initrd
 from qualify.backends.qemu.log import KernelLog
 from qualify.backends.qemu.lucky import has_lost_root, is_given, noted
 from qualify.backends.qemu.observe import Seen, observe
@@ -26,7 +26,7 @@ from qualify.errors import HarnessError, InputError
 from qualify.kernels import KernelFolder, Registry, find_kernels, read_image
 from qualify.machine.vm import Boot, End, Machine, accelerator, boot, find_qemu, qemu_version
 from qualify.model import Evidence, MachineObservation
-from qualify.scenario import ReserveMem, Session
+from qualify.scenario import MOST_REGIONS, ReserveMem, Session
 from qualify.schema import Meaning, Release
 
 __all__ = ["QemuBackend"]
@@ -167,22 +167,14 @@ class QemuBackend:
     def _control(
         self, cell: CellInput, asked: Asked, source: KernelFolder, target: KernelFolder, workdir: Path
     ) -> Control:
-        """Does the target boot without a handover? By itself, with the same command line and agent.
-
-        A crash kernel boots otherwise than a cold one: it is started by the source's panic, with KHO switched off.
-        """
-        key = (source.digest if asked.crash else "", target.digest, asked.target_append, asked.memory)
+        """Does the target boot without a handover? By the same jump, with KHO switched off on the source."""
+        key = source.digest, target.digest, asked.target_append, asked.memory
         if (control := self._controls.get(key)) is None:
             folder = workdir / "control"
             folder.mkdir(exist_ok=True)
             with _scratch_folder(workdir) as scratch:
-                if asked.crash:
-                    kernel, initrd = source.image, source_initrd(asked, target.image, scratch)
-                    append = f"{asked.source_append} kho=off"
-                else:
-                    kernel, initrd = target.image, control_initrd(asked, scratch / "initrd")
-                    append = f"{asked.target_append} qualify.stage=control"
-                machine = Machine(kernel, initrd, append, asked.memory)
+                initrd = source_initrd(asked, target.image, scratch)
+                machine = Machine(source.image, initrd, f"{asked.source_append} kho=off", asked.memory)
                 try:
                     control = Control.of(boot(machine, cell.schema.messages, folder, crash=asked.crash))
                 except BaseException as error:

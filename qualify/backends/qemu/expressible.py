@@ -4,16 +4,23 @@
 from __future__ import annotations
 
 from qualify.backends.protocol import CellInput
-from qualify.scenario import Flb, Host, KexecMetadata, Placement, ReserveMem, Session, TargetActions
+from qualify.scenario import (
+    MOST_REGIONS,
+    TEST_FLBS,
+    Flb,
+    Host,
+    KexecMetadata,
+    Placement,
+    ReserveMem,
+    Session,
+    TargetActions,
+)
 
-__all__ = ["FLB_NAMES", "MOST_REGIONS", "asks_otherwise", "is_usual", "unfit_scenario"]
+__all__ = ["asks_otherwise", "is_usual", "unfit_scenario"]
 
 _ADDRESS_TAGS = {"boundary"}  # scenarios whose point is where something lies
 _LARGEST_RAM = 64 << 30
-MOST_REGIONS = 8  # RESERVE_MEM_MAX_ENTRIES in mm/memblock.c of 7.3.4
 _DEFAULT = TargetActions()
-#: What lib/tests/liveupdate.c registers, LIVEUPDATE_TEST_FLB_COMPATIBLE() in include/linux/liveupdate.h of 7.1.13.
-FLB_NAMES = tuple(f"liveupdate-test-flb-v{i}" for i in range(3))
 
 
 def unfit_scenario(cell: CellInput) -> str:
@@ -46,7 +53,7 @@ def _unfit_objects(cell: CellInput) -> str:
         match thing:
             case KexecMetadata() if thing.count != 1:
                 return "it takes more than one kexec"
-            case Flb() if thing.name not in FLB_NAMES or thing.target_name not in ("", thing.name):
+            case Flb() if thing.name not in TEST_FLBS or thing.target_name not in ("", thing.name):
                 return "the kernel's test module has FLBs of its own names"
             case ReserveMem():
                 regions += 1

@@ -10,14 +10,14 @@ from pathlib import Path
 from qualify.agent import Entry, agent_binary, render, write_newc
 from qualify.backends.qemu.projection import INITRD, KERNEL, Asked
 
-__all__ = ["control_initrd", "source_initrd"]
+__all__ = ["source_initrd", "target_initrd"]
 
 _FAST = 1  # of gzip's levels
 
 
 def source_initrd(asked: Asked, target_kernel: Path, folder: Path) -> Path:
     """What the source boots with; `folder` is empty."""
-    inner = control_initrd(asked, folder / "target-initrd")
+    inner = target_initrd(asked, folder / "target-initrd")
     if asked.padded_initrd > inner.stat().st_size:
         os.truncate(inner, asked.padded_initrd)  # zeros between archives and after them mean nothing
     outer = folder / "source-initrd"
@@ -27,7 +27,7 @@ def source_initrd(asked: Asked, target_kernel: Path, folder: Path) -> Path:
     return outer
 
 
-def control_initrd(asked: Asked, path: Path) -> Path:
+def target_initrd(asked: Asked, path: Path) -> Path:
     """What the target boots with, whoever starts it. Compressed: kexec hashes all of it twice, which costs far more."""
     with path.open("wb") as file, gzip.GzipFile("", "wb", _FAST, file, mtime=0) as packed:
         packed.write(write_newc(_own(asked)))

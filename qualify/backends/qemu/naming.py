@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["REGION_NAME", "SESSION_NAME", "free_name"]
-
-SESSION_NAME = 63  # LIVEUPDATE_SESSION_NAME_LENGTH in include/uapi/linux/liveupdate.h of 7.3.4, without the NUL
-REGION_NAME = 15  # RESERVE_MEM_NAME_SIZE in mm/memblock.c of 7.3.4, without the NUL
+__all__ = ["free_name"]
 
 
 def free_name(name: str, taken: set[str], longest: int) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from qualify.agent import Fill, Finalise, Load, LoadKind, Plan, PlanFile, PlanRegion, PlanSession
 from qualify.backends.protocol import CellInput
-from qualify.backends.qemu.naming import REGION_NAME, SESSION_NAME, free_name
+from qualify.backends.qemu.naming import free_name
 from qualify.machine.contents import object_seed
 from qualify.machine.vm import LOGGING
-from qualify.scenario import SEALS, KhoTest, Memfd, ReserveMem, Scenario, Session
+from qualify.scenario import LONGEST_NAME, SEALS, KhoTest, Memfd, ReserveMem, Scenario, Session
 
 __all__ = ["CLEARING", "INITRD", "KERNEL", "Asked", "PlacedRegion", "PlacedSession", "project"]
 
@@ -112,7 +112,7 @@ def _sessions(cells: Sequence[CellInput]) -> tuple[PlacedSession, ...]:
         for session in cell.scenario.objects:
             if isinstance(session, Session):
                 for number, name in enumerate(session.names()):
-                    free = free_name(name, taken, SESSION_NAME)
+                    free = free_name(name, taken, LONGEST_NAME["session"])
                     taken.add(free)
                     placed.append(PlacedSession(index, session, number, free))
     return tuple(placed)
@@ -124,7 +124,7 @@ def _regions(cells: Sequence[CellInput]) -> tuple[PlacedRegion, ...]:
     for index, cell in enumerate(cells):
         for region in cell.scenario.objects:
             if isinstance(region, ReserveMem):
-                free = free_name(region.name, taken, REGION_NAME)
+                free = free_name(region.name, taken, LONGEST_NAME["reserve-mem"])
                 taken.add(free)
                 placed.append(PlacedRegion(index, region, free))
     return tuple(placed)

@@ -21,7 +21,7 @@ from typer.testing import Result
 from qualify.backends import CellInput
 from qualify.backends.qemu import QemuBackend
 from qualify.backends.qemu.answers import Answers
-from qualify.backends.qemu.images import control_initrd
+from qualify.backends.qemu.images import target_initrd
 from qualify.backends.qemu.projection import project
 from qualify.compat import decide
 from qualify.judge import judge
@@ -140,12 +140,12 @@ def test_a_crash_kernel_is_given_nothing(label: str, tmp_path: Path) -> None:
 
 
 def cold(label: str, workdir: Path) -> tuple[Boot, Answers]:
-    """The control run of a pair of one kernel, as the backend does it."""
+    """A kernel by itself, with what a target of its own boots with."""
     need(label)
     kernel = find_kernels().get(label)
     assert kernel is not None
     asked = project([cell(label, label, "mixed-with-kho-test")], kernel.append, kernel.append)
-    initrd = control_initrd(asked, workdir / "initrd")
+    initrd = target_initrd(asked, workdir / "initrd")
     machine = Machine(kernel.image, initrd, f"{asked.target_append} qualify.stage=control", asked.memory)
     done = boot(machine, SCHEMA.messages, workdir)
     assert (done.ending.end, done.damage) == (End.FINISHED, ())

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualify.agent import render
-from qualify.backends.qemu.naming import REGION_NAME, SESSION_NAME, free_name
+from qualify.backends.qemu.naming import free_name
 from qualify.backends.qemu.projection import project
-from qualify.scenario import library
+from qualify.scenario import LONGEST_NAME, library
 from tests.backends.qemu.said import cell
 
 LIBRARY = library()
@@ -87,7 +87,10 @@ def test_huge_pages() -> None:
     assert (file.create, file.hugetlb) == (4 | 21 << 26, 2 << 20)  # MFD_HUGETLB | MFD_HUGE_2MB
 
 
-@given(st.lists(st.text("ab-1", min_size=1, max_size=70), max_size=60), st.sampled_from([REGION_NAME, SESSION_NAME]))
+@given(
+    st.lists(st.text("ab-1", min_size=1, max_size=70), max_size=60),
+    st.sampled_from(sorted(LONGEST_NAME.values())),
+)
 def test_names_are_unique_and_as_long_as_they_may_be(names: list[str], longest: int) -> None:
     taken: set[str] = set()
     for name in names:
@@ -109,7 +112,11 @@ def test_any_cells_together_make_a_plan_that_can_be_said(names: list[str]) -> No
     asked = project([cell(LIBRARY[n]) for n in names])
     assert len({s.name for s in asked.sessions}) == len(asked.sessions)
     assert len({r.name for r in asked.regions}) == len(asked.regions)
-    assert all(len(s.name) <= SESSION_NAME for s in asked.sessions)
-    assert all(len(r.name) <= REGION_NAME for r in asked.regions if len(r.region.name) <= REGION_NAME)
+    assert all(len(s.name) <= LONGEST_NAME["session"] for s in asked.sessions)
+    assert all(
+        len(r.name) <= LONGEST_NAME["reserve-mem"]
+        for r in asked.regions
+        if len(r.region.name) <= LONGEST_NAME["reserve-mem"]
+    )
     if len(asked.target_append) < 1900:
         render(asked.plan)
