@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from qualify.schema.vmstate import VmDescription, VmDump, VmField, VmSection
+from qualify.schema.vmstate import MACHINE, VmDescription, VmDump, VmField, VmSection
 
-__all__ = ["Rename", "Severity", "VmFinding", "compare_dumps"]
+__all__ = ["DumpComparer", "Rename", "Severity", "VmFinding", "compare_dumps", "compare_many"]
 
 UNUSED = "unused"
 
@@ -42,15 +43,22 @@ class VmFinding:
 
 
 class _Walk:
-    def __init__(self, accepted: tuple[Rename, ...]) -> None:
-        self.same = {(rename.where, rename.names) for rename in accepted}
+    """One section beside another; notes in `used` which renames made names equal."""
+
+    def __init__(self, same: Mapping[tuple[str, frozenset[str]], Rename], used: set[Rename]) -> None:
+        self.same, self.used = same, used
         self.found: list[VmFinding] = []
 
     def add(self, rule: int, path: str, text: str, peer: bool) -> None:
         self.found.append(VmFinding(f"VMS{rule:03}", path, Severity.ERROR, text, peer))
 
     def match(self, where: str, source: str, target: str) -> bool:
-        return source == target or (where, frozenset((source, target))) in self.same
+        if source == target:
+            return True
+        if (rename := self.same.get((where, frozenset((source, target))))) is None:
+            return False
+        self.used.add(rename)
+        return True
 
     def version(self, source: int, target: int, minimum: int | None, path: str, peer: bool, peer_minimum: bool) -> None:
         if source > target:
@@ -154,18 +162,53 @@ def _balance(mine: VmField, other: VmField, rest: deque[VmField]) -> bool:
     return left == 0
 
 
+class DumpComparer:
+    """Compares dumps and remembers pairs of sections by identity: many dumps that share sections cost one each.
+
+    `used` are the renames that were needed so far.
+    """
+
+    def __init__(self, accepted: tuple[Rename, ...] = ()) -> None:
+        self.used: set[Rename] = set()
+        self._same = {(rename.where, rename.names): rename for rename in accepted}
+        # The sections are kept with the result: an id means nothing once its object is gone.
+        self._known: dict[tuple[int, int], tuple[VmSection, VmSection, tuple[VmFinding, ...]]] = {}
+
+    def compare(self, source: VmDump, target: VmDump) -> tuple[VmFinding, ...]:
+        """All findings, in the source's order; sections that only the target has are none."""
+        found: list[VmFinding] = []
+        if source.machine != target.machine:
+            text = f"machine type {source.machine!r}, in the target {target.machine!r}"
+            found.append(VmFinding("VMS002", MACHINE, Severity.WARNING, text, False))
+        for name, section in source.sections.items():
+            there = target.sections.get(name) or self._renamed(name, target)
+            if there is None:
+                found.append(VmFinding("VMS001", name, Severity.ERROR, "the target has no such section", True))
+            else:
+                found.extend(self._sections(section, there))
+        return tuple(found)
+
+    def _renamed(self, name: str, target: VmDump) -> VmSection | None:
+        walk = _Walk(self._same, self.used)
+        return next((section for key, section in target.sections.items() if walk.match("", name, key)), None)
+
+    def _sections(self, source: VmSection, target: VmSection) -> tuple[VmFinding, ...]:
+        key = (id(source), id(target))
+        if key not in self._known:
+            walk = _Walk(self._same, self.used)
+            walk.section(source, target)
+            self._known[key] = (source, target, tuple(walk.found))
+        return self._known[key][2]
+
+
 def compare_dumps(source: VmDump, target: VmDump, accepted: tuple[Rename, ...] = ()) -> tuple[VmFinding, ...]:
-    """All findings, in the source's order; sections that only the target has are none."""
-    walk = _Walk(accepted)
-    if source.machine != target.machine:
-        text = f"machine type {source.machine!r}, in the target {target.machine!r}"
-        walk.found.append(VmFinding("VMS002", "vmschkmachine", Severity.WARNING, text, False))
-    for name, section in source.sections.items():
-        there = target.sections.get(name) or next(
-            (other for key, other in target.sections.items() if walk.match("", name, key)), None
-        )
-        if there is None:
-            walk.add(1, name, "the target has no such section", True)
-        else:
-            walk.section(section, there)
-    return tuple(walk.found)
+    """All findings of one pair; see DumpComparer.compare."""
+    return DumpComparer(accepted).compare(source, target)
+
+
+def compare_many(
+    dumps: Mapping[str, VmDump], accepted: tuple[Rename, ...] = ()
+) -> dict[tuple[str, str], tuple[VmFinding, ...]]:
+    """Every dump as the source of every one, itself included: findings by (source, target)."""
+    comparer = DumpComparer(accepted)
+    return {(a, b): comparer.compare(dumps[a], dumps[b]) for a in dumps for b in dumps}
