@@ -122,8 +122,10 @@ class _Walk:
                 left.extendleft(reversed(mine.description.fields))
                 right.appendleft(other)
             elif UNUSED in (mine.name, other.name):
-                if not _balance(mine, other, left if other.name == UNUSED else right):
-                    self.add(9, at, f"the sizes of the padding beside {other.name!r} do not balance", peer)
+                if over := _balance(mine, other, left if other.name == UNUSED else right):
+                    # the peer stops without a word when the source ends within the target's padding
+                    counted = peer and not (over > 0 and other.name == UNUSED)
+                    self.add(9, at, f"the sizes of the padding beside {other.name!r} do not balance", counted)
                     peer = False
             else:
                 self.add(10, at, f"the target has field {other.name!r} here", peer)
@@ -152,14 +154,14 @@ class _Walk:
             self.description(mine.description, other.description, section, at, peer)
 
 
-def _balance(mine: VmField, other: VmField, rest: deque[VmField]) -> bool:
-    """Take fields from the side that is not padding until both sizes (bytes) are equal."""
+def _balance(mine: VmField, other: VmField, rest: deque[VmField]) -> int:
+    """Take fields from the side that is not padding while the padding is longer; how much longer it stays, in bytes."""
     padding, named = (other, mine) if other.name == UNUSED else (mine, other)
-    left = padding.size * padding.num - named.size * named.num
-    while left > 0 and rest:
+    over = padding.size * padding.num - named.size * named.num
+    while over > 0 and rest:
         taken = rest.popleft()
-        left -= taken.size * taken.num
-    return left == 0
+        over -= taken.size * taken.num
+    return over
 
 
 class DumpComparer:

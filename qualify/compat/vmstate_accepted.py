@@ -76,22 +76,26 @@ def load_accepted(path: Path) -> Accepted:
     file = validate(_File, document.data, document)
     if isinstance(file, list):
         raise SchemaError([Problem(p.file, p.line, p.column, p.message, p.hint or _HINT) for p in file])
-    renames: list[Rename] = []
-    findings: list[AcceptedFinding] = []
+    known: dict[object, Rename | AcceptedFinding] = {}
     problems: list[Problem] = []
     for number, data in enumerate(file.accepted):
         entry = _entry(document, number, data)
         if isinstance(entry, list):
             problems += entry
-        elif entry in renames or entry in findings:
+        elif (key := _key(entry)) in known:
             problems.append(document.problem(("accepted", number), "this is accepted twice", "remove one of the two"))
-        elif isinstance(entry, Rename):
-            renames.append(entry)
         else:
-            findings.append(entry)
+            known[key] = entry
     if problems:
         raise SchemaError(problems)
-    return Accepted(tuple(renames), tuple(findings))
+    entries = known.values()
+    return Accepted(
+        tuple(e for e in entries if isinstance(e, Rename)), tuple(e for e in entries if isinstance(e, AcceptedFinding))
+    )
+
+
+def _key(entry: Rename | AcceptedFinding) -> object:
+    return (entry.where, entry.names) if isinstance(entry, Rename) else (entry.rule, entry.path)
 
 
 def _entry(document: Document, number: int, data: Any) -> Rename | AcceptedFinding | list[Problem]:

@@ -128,3 +128,10 @@ def test_what_does_not_go_together_is_refused(cli: Cli, old: Path, arguments: tu
     result = cli("check", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_an_own_entry_for_a_shipped_rename_is_used(cli: Cli) -> None:
+    Path("a.json").write_text(dump(("a", 4), section="e1000"))
+    Path("b.json").write_text(dump(("a", 4), section="e1000-82540em"))
+    Path("ok.yaml").write_text('accepted: [{where: "", names: [e1000, e1000-82540em], reason: our words}]\n')
+    assert json.loads(cli("check", "a.json", "b.json", "--accepted", "ok.yaml", "--json").stdout)["unused"] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qualify.errors import SchemaError
-from qualify.schema.vmstate import load_dump
+from qualify.schema.vmstate import load_dump, load_dumps
 
 GOOD = """{"vmschkmachine": {"Name": "pc-x"},
 "dev": {"Name": "dev", "version_id": 3, "minimum_version_id": 2, "Description": {"name": "d", "version_id": 3,
@@ -48,3 +48,21 @@ def test_a_bad_dump_is_refused_with_its_place(tmp_path: Path, old: str, new: str
     assert problem.line == line
     assert message in problem.message
     assert caught.value.exit_status == 2
+
+
+def test_equal_sections_of_several_dumps_are_one_object(tmp_path: Path) -> None:
+    for name, text in (("a", GOOD), ("b", GOOD.replace("pc-x", "pc-y")), ("c", GOOD.replace('"num": 2', '"num": 3'))):
+        (tmp_path / name).write_text(text)
+    one, same, other = load_dumps(tmp_path / name for name in "abc")
+    assert [d.machine for d in (one, same, other)] == ["pc-x", "pc-y", "pc-x"]
+    assert one.sections["dev"] is same.sections["dev"]
+    assert one.sections["dev"] != other.sections["dev"]
+    assert other == load_dump(tmp_path / "c")
+
+
+def test_the_mistakes_of_several_files_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("{")
+    (tmp_path / "b").write_text(GOOD.replace('"size": 4', '"size": ' + "4" * 5000))
+    with pytest.raises(SchemaError) as caught:
+        load_dumps(tmp_path / name for name in "abc")
+    assert [Path(p.file).name for p in caught.value.problems] == ["a", "b", "c"]
