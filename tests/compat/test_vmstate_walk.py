@@ -75,6 +75,11 @@ def test_padding_balances_over_several_fields_both_ways(size: int, num: int) -> 
     assert told(padded, named) == []
 
 
+def test_arrays_beside_padding_count_with_all_their_elements() -> None:
+    named, padded = dump(A, field("v", 2, 8), D), dump(field("unused", 20), D)
+    assert told(named, padded) == told(padded, named) == []
+
+
 @pytest.mark.parametrize(("size", "rest"), [(3, (B, C)), (7, (C,))])
 def test_padding_that_ends_within_a_field_is_told_once(size: int, rest: tuple[VmField, ...]) -> None:
     named = dump(A, B, C, field("x", 2))
