@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from qualify.cli.check_dumps import are_dumps, check_dumps
 from qualify.cli.inputs import cell_arguments, load_inputs
 from qualify.cli.options import JsonOption, ScenariosOption, SchemaOption
 from qualify.cli.output import print_json
 from qualify.cli.scenario import named_scenario
 from qualify.cli.style import paint, put, table
 from qualify.compat import Cause, Comparison, Explanation, ObjectStory, explain
-from qualify.errors import Problems
+from qualify.errors import Problems, UsageError
 from qualify.model import Alternative, Direction, Finding, Prediction, Verdict
 from qualify.scenario import Scenario
 from qualify.schema import Schema
@@ -28,6 +30,21 @@ _EVIDENCE = "evidence: static, from the schema alone; nothing was run"
 
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="The release that runs now (label or alias).")]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="The release to kexec into (label or alias).")]
+CheckSourceArgument = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="The release that runs now (label or alias), or a VMState dump (.json).")
+]
+CheckTargetArgument = Annotated[
+    str, typer.Argument(metavar="TARGET", help="The release to kexec into (label or alias), or a VMState dump (.json).")
+]
+AcceptedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--accepted",
+        metavar="FILE",
+        help="For dumps: differences that are accepted, with reasons (docs/examples/vmstate-accepted.yaml).",
+        show_default=False,
+    ),
+]
 ScenarioOption = Annotated[
     str, typer.Option("--scenario", metavar="ID", help="What is preserved and how ('qualify scenario list').")
 ]
@@ -55,19 +72,30 @@ def register(app: typer.Typer) -> None:
 
 
 def _check(
-    source: SourceArgument,
-    target: TargetArgument,
+    source: CheckSourceArgument,
+    target: CheckTargetArgument,
     scenario: ScenarioOption = "baseline",
     schema: SchemaOption = None,
     scenarios: ScenariosOption = None,
+    accepted: AcceptedOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Say what becomes of preserved state when SOURCE kexecs into TARGET: the worst that can happen counts.
 
     Exit status: 0 everything is restored, 1 something is not, 3 nothing to judge (the source hands nothing over).
 
-    Examples: qualify check 6.19 7.0; qualify check 7.1.13 7.1.13-nomemfd --scenario handler-missing --json
+    With two .json files, made by qemu-system-ARCH -M TYPE -dump-vmstate FILE: say what breaks when TARGET loads a
+    migration of SOURCE. Exit status: 0 no error, 1 some, 2 a bad file.
+
+    Examples: qualify check 6.19 7.0; qualify check 7.1.13 7.1.13-nomemfd --scenario handler-missing --json;
+    qualify check old.json new.json --accepted docs/examples/vmstate-accepted.yaml
     """
+    if are_dumps(source, target):
+        if schema or scenarios or scenario != "baseline":
+            raise UsageError("--scenario, --scenarios and --schema say nothing about VMState dumps; leave them out")
+        check_dumps(source, target, accepted, json_)
+    if accepted is not None:
+        raise UsageError("--accepted is for VMState dumps only; leave it out for releases")
     found = _explained(source, target, scenario, load_inputs(schema, scenarios))
     status = _status(found.prediction.worst)
     if json_:

@@ -26,6 +26,7 @@ CATEGORIES: Mapping[str, str] = {
     "MET": "kexec-metadata",
     "TST": "kho_test",
     "CMP": "Findings about a component of a pair",
+    "VMS": "Two VMState dumps of QEMU",
 }
 
 
@@ -77,7 +78,8 @@ def document() -> str:
         "# Rules",
         "",
         "Every reason that `qualify check` and `qualify explain` give names one of these; `qualify rules list` prints",
-        "them. `tests/vectors/rules/` holds for each a pair and scenario where it fires and one where it does not.",
+        "them. `tests/vectors/rules/` holds for each a pair and scenario where it fires and one where it does not;",
+        "for rules about dumps, `tests/vectors/vmstate/` holds two small dumps instead.",
     ]
     for prefix, title in CATEGORIES.items():
         lines += ["", f"## {title}"]

@@ -70,7 +70,8 @@ def test_vector_holds(schema: Schema, name: str, case: dict[str, Any]) -> None:
 
 
 def test_every_rule_has_a_vector_with_both_sides() -> None:
-    assert set(FILES) == set(RULES)
+    # rules about dumps have vectors of another kind: test_vmstate_vectors.py
+    assert set(FILES) == {name for name in RULES if not name.startswith("VMS")}
     for name, data in FILES.items():
         assert data["rule"] == name
         assert {case["fires"] for case in data["cases"]} == {True, False}, name
