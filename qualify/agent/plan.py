@@ -40,7 +40,6 @@ class Stage(StrEnum):
 
     SOURCE = "source"
     TARGET = "target"
-    CONTROL = "control"  # as target, on a cold boot
     PROBE = "probe"
 
 

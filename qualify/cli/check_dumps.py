@@ -30,7 +30,6 @@ from qualify.schema.vmstate import load_dumps
 
 __all__ = ["are_dumps", "check_dumps"]
 
-_VERSION = 1  # of the JSON
 _EVIDENCE = "evidence: static, from the two dumps alone; nothing was migrated"
 
 
@@ -94,7 +93,6 @@ def _named(entry: Rename | AcceptedFinding) -> str:
 
 def _plain(source: str, target: str, found: Sorted, status: int) -> dict[str, Any]:
     return {
-        "schema_version": _VERSION,
         "kind": "vmstate",
         "source": source,
         "target": target,

@@ -17,8 +17,6 @@ from qualify.schema.kstate import ENTRY_BYTES, FieldKind, KstateDescription, Kst
 
 __all__ = ["FieldFate", "KstatePrediction", "decide_kstate"]
 
-Path = tuple[str, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class FieldFate:

@@ -24,7 +24,7 @@ from qualify.scenario.placement import (
     session_files,
     split_range,
 )
-from qualify.scenario.scratch import early_memory, fits_afresh, is_extended, room_beside_image, spare_early
+from qualify.scenario.scratch import early_memory, fits_afresh, room_beside_image, spare_early
 
 __all__ = [
     "DATA",
@@ -51,7 +51,6 @@ __all__ = [
     "file_blocks",
     "fits_afresh",
     "folio_addresses",
-    "is_extended",
     "kho_test_blocks",
     "library",
     "load_scenarios",

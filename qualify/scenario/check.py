@@ -13,8 +13,6 @@ from qualify.yamlfile import Loc
 __all__ = ["check"]
 
 _PAGE = 4096
-
-
 _APART = "give each its own memory"
 _NOWHERE: Loc = ()
 

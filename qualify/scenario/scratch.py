@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from qualify.scenario.model import Scenario
 
-__all__ = ["early_memory", "fits_afresh", "is_extended", "room_beside_image", "spare_early"]
+__all__ = ["early_memory", "fits_afresh", "room_beside_image", "spare_early"]
 
 _EXTENT = 1 << 30  # bytes
 
@@ -31,7 +31,7 @@ def room_beside_image(scenario: Scenario) -> tuple[int, ...] | None:
     return tuple(left)
 
 
-def is_extended(scenario: Scenario, extends: bool) -> bool:
+def _is_extended(scenario: Scenario, extends: bool) -> bool:
     """Whether a target with the trait `extends-scratch` finds anything to extend scratch by, before it allocates much.
 
     Whole GiB without anything preserved. Simplified: wherever RAM is more than one. Source: kho_extend_scratch() and
@@ -49,7 +49,7 @@ def early_memory(scenario: Scenario, extends: bool) -> int:
     """
     if scenario.target.early_memory is not None:
         return scenario.target.early_memory
-    return 0 if is_extended(scenario, extends) else scenario.struct_pages
+    return 0 if _is_extended(scenario, extends) else scenario.struct_pages
 
 
 def spare_early(scenario: Scenario, extends: bool) -> tuple[int, ...] | None:
@@ -66,11 +66,11 @@ def spare_early(scenario: Scenario, extends: bool) -> tuple[int, ...] | None:
 def fits_afresh(scenario: Scenario, sizes: Sequence[int], extends: bool) -> tuple[bool, ...]:
     """Whether each region of `sizes` bytes, allocated in this order, still finds a place in one piece.
 
-    `extends` as for is_extended(): 7.3.4 with 4 GiB of RAM finds room where with 1 GiB it does not. reserve_mem= is
+    `extends` as for _is_extended(): 7.3.4 with 4 GiB of RAM finds room where with 1 GiB it does not. reserve_mem= is
     parsed before kho_memory_init(), while memblock gives out scratch only. Source: reserve_mem() in mm/memblock.c and
     choose_memblock_flags(), 7.1.13; seen on booted 7.1.13 and 7.3.4 (docs/observed.md).
     """
-    if is_extended(scenario, extends):
+    if _is_extended(scenario, extends):
         return (True,) * len(sizes)
     left = list(spare_early(scenario, extends) or ())
     found = []

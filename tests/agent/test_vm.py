@@ -143,9 +143,9 @@ def test_crash_kernel(tmp_path: Path) -> None:
     assert only(target, "system")["in_fdt"] is False, "a crash image is given no handover"
 
 
-def test_control_boot(tmp_path: Path) -> None:
+def test_a_target_that_boots_cold(tmp_path: Path) -> None:
     need_vm()
-    (records,) = boot(tmp_path, kernel("7.1.13"), Plan(SESSIONS, FILES, REGIONS), "control", extra=RESERVE)
+    (records,) = boot(tmp_path, kernel("7.1.13"), Plan(SESSIONS, FILES, REGIONS), "target", extra=RESERVE)
     assert only(records, "retrieve-session", id=0)["errno"] == "ENOENT"
     region = only(records, "target-region", id=0)
     assert (region["in"], region["out"], region["readable"], region["bad"]) == (False, True, False, -1)

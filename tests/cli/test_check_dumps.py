@@ -63,7 +63,6 @@ def test_json_says_the_same(cli: Cli, old: Path) -> None:
         "peer": True,
     }
     assert json.loads(result.stdout) == {
-        "schema_version": 1,
         "kind": "vmstate",
         "source": "old.json",
         "target": "new.json",

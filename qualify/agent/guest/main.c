@@ -108,7 +108,7 @@ static void work(void)
 	static const struct {
 		const char *name;
 		void (*run)(struct plan *);
-	} stages[] = { { "source", source }, { "target", target }, { "control", target }, { "probe", probe } };
+	} stages[] = { { "source", source }, { "target", target }, { "probe", probe } };
 	static struct plan plan;
 	char stage[32];
 

@@ -33,7 +33,6 @@ __all__ = ["QemuBackend"]
 
 _MOST_SESSIONS, _MOST_BYTES = 200, 64 << 20  # of one shared boot
 _OWN = 320 << 20  # bytes of host memory that QEMU and a small guest take
-_STRUCT_PAGE = 64
 _MOST_CLEARED = 4 << 30  # bytes of RAM that a guest may touch altogether
 _CLEARED = (
     "the target could not read the root FDT any more, so nobody had reserved it; booted again with init_on_free=1, "
@@ -86,7 +85,8 @@ class QemuBackend:
     def needs(self, cells: Sequence[CellInput]) -> Needs:
         ram = max(c.scenario.host.ram for c in cells)
         touched = sum(c.scenario.touched_bytes for c in cells)
-        return Needs(cores=1, memory=min(ram, _OWN + ram // 4096 * _STRUCT_PAGE + 3 * touched) + _OWN)
+        pages = max(c.scenario.struct_pages for c in cells)
+        return Needs(cores=1, memory=min(ram, _OWN + pages + 3 * touched) + _OWN)
 
     def run(self, cell: CellInput, workdir: Path) -> MachineObservation:
         """One cell in a boot of its own."""

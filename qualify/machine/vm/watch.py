@@ -15,7 +15,7 @@ from qualify.schema import match as match_messages
 __all__ = ["Patience", "Watch"]
 
 _MUCH_SLOWER = 10  # the banner comes early in a boot, and the source's time is that of a whole one
-_LAST_STAGE = {"target", "control", "probe"}
+_LAST_STAGE = {"target", "probe"}
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def test_answers_are_split_at_the_second_hello() -> None:
     assert [len(side.opens) for side in (answers.source, answers.target)] == [2, 1]
     assert answers.source.handed == {"LUO"}  # one that could not be read was not handed over, as far as anybody knows
     assert answers.target.received == {"LUO"}
-    alone = Answers.of([Record(0, "hello", 0.0, {"stage": "control"}), Record(1, "open", 0.0, {"errno": ""})])
+    alone = Answers.of([Record(0, "hello", 0.0, {"stage": "target"}), Record(1, "open", 0.0, {"errno": ""})])
     assert (len(alone.source.opens), alone.target.hello, alone.target.opens) == (1, None, ())
     assert Answers.of([]).source.hello is None
 

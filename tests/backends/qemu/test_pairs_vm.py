@@ -146,7 +146,7 @@ def cold(label: str, workdir: Path) -> tuple[Boot, Answers]:
     assert kernel is not None
     asked = project([cell(label, label, "mixed-with-kho-test")], kernel.append, kernel.append)
     initrd = target_initrd(asked, workdir / "initrd")
-    machine = Machine(kernel.image, initrd, f"{asked.target_append} qualify.stage=control", asked.memory)
+    machine = Machine(kernel.image, initrd, f"{asked.target_append} qualify.stage=target", asked.memory)
     done = boot(machine, SCHEMA.messages, workdir)
     assert (done.ending.end, done.damage) == (End.FINISHED, ())
     return done, Answers.of(done.records)

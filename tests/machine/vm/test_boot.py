@@ -219,6 +219,6 @@ def test_a_program_that_does_not_start(play: Play, tmp_path: Path, monkeypatch: 
 def test_the_same_machine_twice(play: Play, work: Path) -> None:
     """A retry in the same folder begins anew."""
     play(says("console", console(BANNER)), ["exit", "1"])
-    done: Any = play(says("port", port("hello:control", "end")), ["sleep", "60"])
+    done: Any = play(says("port", port("hello:target", "end")), ["sleep", "60"])
     assert done.ending.end is End.FINISHED
     assert (work / "serial.log").read_bytes() == b""

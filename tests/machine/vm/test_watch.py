@@ -51,7 +51,7 @@ def test_finished() -> None:
     assert [line.boot for line in watch.lines] == [0, 1]
 
 
-@pytest.mark.parametrize("stage", ["control", "probe", "target"])
+@pytest.mark.parametrize("stage", ["probe", "target"])
 def test_a_machine_that_is_not_to_jump_finishes_too(stage: str) -> None:
     watch = talk(watching(), ("console", console(BANNER)), ("port", port(f"hello:{stage}", "system", "end")))
     assert watch.ending == Ending(End.FINISHED, Phase.WORK)
